@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include <temporal_vdb/bridge.h>
+
+#include <temporal_vdb/error.h>
+#include <temporal_vdb/fold.h>
+#include <temporal_vdb/insert.h>
+
+#include <cstddef>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+
+namespace temporal_vdb {
+
+// src/ffi.rs states the same layouts.
+static_assert(sizeof(Voxel) == 12 && offsetof(Voxel, col) == 4 && offsetof(Voxel, value) == 8);
+static_assert(sizeof(ZValue) == 8 && offsetof(ZValue, value) == 4);
+static_assert(sizeof(ZSpan) == 8 && offsetof(ZSpan, last) == 4);
+static_assert(sizeof(Region) == 16 && offsetof(Region, row_end) == 4 &&
+              offsetof(Region, col_begin) == 8 && offsetof(Region, col_end) == 12);
+static_assert(sizeof(Figures) == 64 && offsetof(Figures, leaves) == 24 &&
+              offsetof(Figures, spare_bytes) == 56);
+
+namespace bridge {
+
+namespace {
+
+template <typename T>
+Span<T> span(rust::Slice<T> slice) {
+    return {slice.data(), slice.size()};
+}
+
+template <typename T>
+rust::Slice<const T> slice(const std::vector<T>& vector) {
+    return {vector.data(), vector.size()};
+}
+
+std::string path_of(rust::Slice<const std::uint8_t> bytes) {
+    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+const char* tag(ErrorCode code) {
+    switch (code) {
+        case ErrorCode::invalid_argument:
+            return "invalid_argument";
+        case ErrorCode::not_finite:
+            return "not_finite";
+        case ErrorCode::exact_mark:
+            return "exact_mark";
+        case ErrorCode::not_a_layer:
+            return "not_a_layer";
+        case ErrorCode::io:
+            return "io";
+    }
+    return "unexpected";
+}
+
+std::string describe() {
+    // tag, row, col, bits of the value, number of the OS error, message
+    const auto line = [](const std::string& name, const Error* error, const char* message) {
+        std::uint32_t bits = 0;
+        const float value = error ? error->value() : 0.0f;
+        std::memcpy(&bits, &value, sizeof bits);
+        return name + '\x1f' + std::to_string(error ? error->row() : 0) + '\x1f' +
+               std::to_string(error ? error->col() : 0) + '\x1f' + std::to_string(bits) + '\x1f' +
+               std::to_string(error ? error->os_error() : 0) + '\x1f' + message;
+    };
+    try {
+        throw;
+    } catch (const Error& error) {
+        return line(tag(error.code()), &error, error.what());
+    } catch (const openvdb::Exception& error) {
+        return line("openvdb", nullptr, error.what());
+    } catch (const std::bad_alloc&) {
+        return line("out_of_memory", nullptr, "");
+    } catch (const std::length_error&) {
+        return line("out_of_memory", nullptr, "");  // a vector beyond what any memory holds
+    } catch (const std::exception& error) {
+        return line("unexpected", nullptr, error.what());
+    } catch (...) {
+        return line("unexpected", nullptr, "something that is no std::exception was thrown");
+    }
+}
+
+}  // namespace
+
+std::string describe_current_exception() noexcept {
+    try {
+        return describe();
+    } catch (...) {
+        return "oom";  // too short to allocate
+    }
+}
+
+std::unique_ptr<FloatMode> ieee_mode() { return std::make_unique<FloatMode>(); }
+
+std::unique_ptr<TemporalGrid> new_grid(rust::Str name, std::int32_t rows, std::int32_t cols,
+                                       std::int32_t threads, std::size_t spare_bytes) {
+    return std::make_unique<TemporalGrid>(std::string(name), rows, cols, threads, spare_bytes);
+}
+
+rust::Str grid_name(const TemporalGrid& grid) { return grid.name(); }
+std::int32_t grid_rows(const TemporalGrid& grid) { return grid.rows(); }
+std::int32_t grid_cols(const TemporalGrid& grid) { return grid.cols(); }
+bool has_exact(const TemporalGrid& grid) { return grid.exact() != nullptr; }
+Figures figures(const TemporalGrid& grid) { return temporal_vdb::figures(grid); }
+
+void insert_base(TemporalGrid& grid, rust::Slice<const Voxel> voxels) {
+    temporal_vdb::insert_base(grid, span(voxels));
+}
+
+void insert_slice(TemporalGrid& grid, rust::Slice<const ZSpan> fold, std::int32_t z,
+                  rust::Slice<const Voxel> deltas, rust::Slice<const Voxel> marks) {
+    temporal_vdb::insert_slice(grid, span(fold), z, span(deltas), span(marks));
+}
+
+void accumulate(TemporalGrid& grid, std::int32_t z, rust::Slice<const Voxel> voxels) {
+    temporal_vdb::accumulate(grid, z, span(voxels));
+}
+
+void fold(TemporalGrid& grid, rust::Slice<const ZSpan> spans) {
+    temporal_vdb::fold(grid, span(spans));
+}
+
+void clear(TemporalGrid& grid, ZSpan span) { temporal_vdb::clear(grid, span); }
+
+void dense_state(const TemporalGrid& grid, rust::Slice<const ZSpan> spans, Region region,
+                 rust::Slice<float> out) {
+    temporal_vdb::dense_state(grid, span(spans), region, span(out));
+}
+
+std::unique_ptr<SparseState> sparse_state(const TemporalGrid& grid, rust::Slice<const ZSpan> spans,
+                                          Region region) {
+    return std::make_unique<SparseState>(temporal_vdb::sparse_state(grid, span(spans), region));
+}
+
+rust::Slice<const std::uint64_t> state_row_offsets(const SparseState& state) {
+    return slice(state.row_offsets);
+}
+rust::Slice<const std::int32_t> state_cols(const SparseState& state) { return slice(state.cols); }
+rust::Slice<const float> state_values(const SparseState& state) { return slice(state.values); }
+
+std::unique_ptr<Slices> delta_slices(const TemporalGrid& grid, rust::Slice<const std::int32_t> zs) {
+    return std::make_unique<Slices>(slices(grid.workers(), grid.deltas(), span(zs)));
+}
+
+std::unique_ptr<Slices> exact_slices(const TemporalGrid& grid, rust::Slice<const std::int32_t> zs) {
+    if (grid.exact()) {
+        return std::make_unique<Slices>(slices(grid.workers(), *grid.exact(), span(zs)));
+    }
+    auto none = std::make_unique<Slices>();
+    none->offsets.assign(zs.size() + 1, 0);
+    return none;
+}
+
+rust::Slice<const std::uint64_t> slice_offsets(const Slices& slices) {
+    return slice(slices.offsets);
+}
+rust::Slice<const Voxel> slice_voxels(const Slices& slices) { return slice(slices.voxels); }
+
+std::unique_ptr<std::vector<ZValue>> history(const TemporalGrid& grid, std::int32_t row,
+                                             std::int32_t col, rust::Slice<const ZSpan> spans) {
+    return std::make_unique<std::vector<ZValue>>(
+        temporal_vdb::history(grid, row, col, span(spans)));
+}
+
+std::unique_ptr<ChangeTimes> change_times(const TemporalGrid& grid,
+                                          rust::Slice<const Voxel> weights,
+                                          rust::Slice<const ZSpan> spans) {
+    return std::make_unique<ChangeTimes>(
+        temporal_vdb::change_times(grid, span(weights), span(spans)));
+}
+
+rust::Slice<const std::uint64_t> times_offsets(const ChangeTimes& times) {
+    return slice(times.offsets);
+}
+rust::Slice<const std::int32_t> times_zs(const ChangeTimes& times) { return slice(times.zs); }
+
+void write_vdb(const TemporalGrid& grid, std::int32_t oldest, rust::Slice<const std::int32_t> steps,
+               rust::Slice<const std::uint8_t> path) {
+    temporal_vdb::write_vdb(grid, oldest, span(steps), path_of(path));
+}
+
+std::unique_ptr<LayerFile> read_vdb(rust::Slice<const std::uint8_t> path, rust::Str name,
+                                    std::int32_t threads, std::size_t spare_bytes) {
+    return std::make_unique<LayerFile>(
+        temporal_vdb::read_vdb(path_of(path), std::string(name), threads, spare_bytes));
+}
+
+std::int32_t file_oldest(const LayerFile& file) { return file.oldest; }
+rust::Slice<const std::int32_t> file_steps(const LayerFile& file) { return slice(file.steps); }
+
+std::unique_ptr<TemporalGrid> take_grid(LayerFile& file) {
+    return std::make_unique<TemporalGrid>(std::move(file.grid));
+}
+
+void throw_exception(std::int32_t which) {
+    switch (which) {
+        case 0:
+            OPENVDB_THROW(openvdb::ArithmeticError, "thrown");
+        case 1:
+            OPENVDB_THROW(openvdb::IndexError, "thrown");
+        case 2:
+            OPENVDB_THROW(openvdb::IoError, "thrown");
+        case 3:
+            OPENVDB_THROW(openvdb::KeyError, "thrown");
+        case 4:
+            OPENVDB_THROW(openvdb::LookupError, "thrown");
+        case 5:
+            OPENVDB_THROW(openvdb::NotImplementedError, "thrown");
+        case 6:
+            OPENVDB_THROW(openvdb::ReferenceError, "thrown");
+        case 7:
+            OPENVDB_THROW(openvdb::RuntimeError, "thrown");
+        case 8:
+            OPENVDB_THROW(openvdb::TypeError, "thrown");
+        case 9:
+            OPENVDB_THROW(openvdb::ValueError, "thrown");
+        case 10:
+            throw std::bad_alloc();
+        case 11:
+            throw std::runtime_error("thrown");
+        case 12:
+            throw 42;
+        default:
+            throw std::length_error("thrown");
+    }
+}
+
+}  // namespace bridge
+}  // namespace temporal_vdb

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include "nodes.h"
+
+#include <memory>
+
+namespace temporal_vdb {
+
+namespace {
+
+/// The lower nodes that meet `span`.
+std::vector<Lower*> nodes_in(Tree& tree, ZSpan span) {
+    auto nodes = lower_nodes(tree);
+    const auto outside = [span](const Lower* node) {
+        const std::int32_t z = node->origin().z();
+        return z > span.last || z + (tile_dim - 1) < span.first;
+    };
+    nodes.erase(std::remove_if(nodes.begin(), nodes.end(), outside), nodes.end());
+    return nodes;
+}
+
+}  // namespace
+
+Lower& touch_lower(Tree& tree, const openvdb::Coord& xyz) {
+    if (auto* node = tree.probeNode<Lower>(xyz)) return *node;
+    auto* upper = tree.probeNode<Upper>(xyz);
+    if (!upper) {
+        auto made = std::make_unique<Upper>(xyz, 0.0f, false);
+        tree.root().addChild(made.get());
+        upper = made.release();
+    }
+    auto* lower = new Lower(xyz, 0.0f, false);
+    upper->addChild(lower);
+    return *lower;
+}
+
+void remove_empty(Tree& tree, const Workers& workers, LeafPool& pool, ZSpan span) {
+    const auto nodes = nodes_in(tree, span);
+    workers.for_each(nodes.size() * bands_per_tile, [&](std::size_t task) {
+        Lower& node = *nodes[task / bands_per_tile];
+        std::vector<std::unique_ptr<Leaf>> emptied;
+        for_each_leaf(node, static_cast<int>(task % bands_per_tile), [&](int, Leaf& leaf) {
+            if (!leaf.isEmpty() || !z_mask(leaf.origin().z(), span)) return;
+            emptied.emplace_back(node.stealNode<Leaf>(leaf.origin(), 0.0f, false));
+        });
+        pool.give(std::move(emptied));
+    });
+    for (Lower* node : nodes) {
+        if (!node->isEmpty()) continue;
+        const openvdb::Coord xyz = node->origin();
+        auto* upper = tree.probeNode<Upper>(xyz);
+        upper->addTile(Lower::LEVEL + 1, xyz, 0.0f, false);
+        if (upper->isEmpty()) tree.root().addTile(upper->origin(), 0.0f, false);
+    }
+    tree.root().eraseBackgroundTiles();
+}
+
+void switch_off(Tree& tree, const Workers& workers, ZSpan span) {
+    const auto nodes = nodes_in(tree, span);
+    workers.for_each(nodes.size() * bands_per_tile, [&](std::size_t task) {
+        Lower& node = *nodes[task / bands_per_tile];
+        for_each_leaf(node, static_cast<int>(task % bands_per_tile), [&](int, Leaf& leaf) {
+            const std::uint64_t zs = z_mask(leaf.origin().z(), span);
+            if (!zs) return;
+            float* values = leaf.buffer().data();
+            for (int row = 0; row < leaf_dim; ++row) {
+                auto& word = leaf.getValueMask().getWord<std::uint64_t>(row);
+                for (std::uint64_t bits = word & zs; bits; bits &= bits - 1) {
+                    values[64 * row + __builtin_ctzll(bits)] = 0.0f;
+                }
+                word &= ~zs;
+            }
+        });
+    });
+}
+
+}  // namespace temporal_vdb

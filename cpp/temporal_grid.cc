@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include <temporal_vdb/temporal_grid.h>
+
+#include <temporal_vdb/error.h>
+
+#include "nodes.h"
+
+#include <openvdb/tools/Count.h>
+#include <openvdb/tools/Prune.h>
+
+#include <atomic>
+#include <utility>
+
+namespace temporal_vdb {
+
+namespace {
+
+/// Registers OpenVDB's types, once. (openvdb::initialize is cheap and safe to call again.)
+openvdb::FloatGrid::Ptr make_grid() {
+    openvdb::initialize();
+    return openvdb::FloatGrid::create(0.0f);
+}
+
+std::string text(const openvdb::Coord& xyz) {
+    return "(" + std::to_string(xyz.x()) + ", " + std::to_string(xyz.y()) + ", " +
+           std::to_string(xyz.z()) + ")";
+}
+
+/// Brings a tree made elsewhere into the form that the kernels rely on.
+void normalize(Tree& tree, const std::string& name, std::int32_t rows, std::int32_t cols,
+               std::int32_t z_limit, const Workers& workers) {
+    const auto refuse = [&](const std::string& why) {
+        throw Error(ErrorCode::not_a_layer, "grid '" + name + "' " + why);
+    };
+    if (tree.background() != 0.0f) {
+        refuse("has background " + std::to_string(tree.background()) + ", not 0");
+    }
+    openvdb::CoordBBox box;
+    if (tree.evalActiveVoxelBoundingBox(box)) {
+        if (box.min().x() < 0 || box.min().y() < 0 || box.min().z() < 0) {
+            refuse("has a voxel at " + text(box.min()) + ", below (0, 0, 0)");
+        }
+        if (box.max().x() >= rows || box.max().y() >= cols || box.max().z() > z_limit) {
+            refuse("has voxels up to " + text(box.max()) + ", beyond " + std::to_string(rows) +
+                   " rows, " + std::to_string(cols) + " columns and step " +
+                   std::to_string(z_limit));
+        }
+    }
+    tree.voxelizeActiveTiles();
+    // Inactive voxels may hold anything in a foreign file; ours hold 0.
+    const auto nodes = lower_nodes(tree);
+    workers.for_each(nodes.size() * bands_per_tile, [&](std::size_t task) {
+        for_each_leaf(*nodes[task / bands_per_tile], static_cast<int>(task % bands_per_tile),
+                      [](int, Leaf& leaf) {
+                          float* values = leaf.buffer().data();
+                          for (auto off = leaf.getValueMask().beginOff(); off; ++off) {
+                              values[off.pos()] = 0.0f;
+                          }
+                      });
+    });
+    openvdb::tools::pruneInactive(tree, /*threaded=*/false);
+    tree.root().eraseBackgroundTiles();
+}
+
+}  // namespace
+
+TemporalGrid::TemporalGrid(std::string name, std::int32_t rows, std::int32_t cols, int threads,
+                           std::size_t spare_bytes)
+    : deltas_(make_grid()),
+      name_(std::move(name)),
+      rows_(rows),
+      cols_(cols),
+      workers_(threads),
+      pool_(std::make_unique<LeafPool>(spare_bytes)) {
+    if (rows < 1 || cols < 1) {
+        throw Error(ErrorCode::invalid_argument, "a layer has at least 1 row and 1 column, not " +
+                                                     std::to_string(rows) + " x " +
+                                                     std::to_string(cols));
+    }
+    deltas_->setName(name_);
+}
+
+TemporalGrid::TemporalGrid(openvdb::FloatGrid::Ptr deltas, openvdb::FloatGrid::Ptr exact,
+                           std::string name, std::int32_t rows, std::int32_t cols,
+                           std::int32_t z_limit, int threads, std::size_t spare_bytes)
+    : TemporalGrid(std::move(name), rows, cols, threads, spare_bytes) {
+    normalize(deltas->tree(), name_, rows, cols, z_limit, workers_);
+    deltas_->setTree(deltas->treePtr());
+    if (exact) {
+        normalize(exact->tree(), name_ + ".exact", rows, cols, z_limit, workers_);
+        make_exact();
+        exact_->setTree(exact->treePtr());
+        drop_empty_exact();
+    }
+}
+
+Tree& TemporalGrid::make_exact() {
+    if (!exact_) {
+        auto made = make_grid();
+        made->setName(name_ + ".exact");
+        exact_ = std::move(made);
+    }
+    return exact_->tree();
+}
+
+void TemporalGrid::drop_empty_exact() {
+    if (exact_ && exact_->tree().root().empty()) exact_.reset();
+}
+
+Figures figures(const TemporalGrid& grid) {
+    std::atomic<std::uint64_t> base{0}, deltas{0}, exact{0};
+    Figures sum{};
+    const auto count = [&](const Tree& tree, bool has_base, std::atomic<std::uint64_t>& voxels) {
+        const auto nodes = lower_nodes(tree);
+        grid.workers().for_each(nodes.size(), [&](std::size_t i) {
+            for (int band = 0; band < bands_per_tile; ++band) {
+                for_each_leaf(*nodes[i], band, [&](int, const Leaf& leaf) {
+                    std::uint64_t at_zero = 0;
+                    if (has_base && leaf.origin().z() == 0) {
+                        for (int row = 0; row < leaf_dim; ++row) {
+                            at_zero += __builtin_popcountll(mask_word(leaf, row) & every_byte);
+                        }
+                    }
+                    base += at_zero;
+                    voxels += leaf.onVoxelCount() - at_zero;
+                });
+            }
+        });
+        sum.leaves += tree.leafCount();
+        sum.lower_nodes += nodes.size();
+        for (auto upper = tree.root().cbeginChildOn(); upper; ++upper) ++sum.upper_nodes;
+        sum.memory_bytes += openvdb::tools::memUsage(tree, /*threaded=*/false);
+    };
+    count(grid.deltas(), true, deltas);
+    if (grid.exact()) count(*grid.exact(), false, exact);
+    sum.base_voxels = base;
+    sum.delta_voxels = deltas;
+    sum.exact_voxels = exact;
+    sum.spare_bytes = grid.pool().bytes();
+    return sum;
+}
+
+}  // namespace temporal_vdb

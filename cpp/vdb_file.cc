@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#include <temporal_vdb/vdb_file.h>
+
+#include <temporal_vdb/error.h>
+
+#include <openvdb/io/Archive.h>
+#include <openvdb/io/Compression.h>
+#include <openvdb/io/File.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <limits>
+#include <sstream>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace temporal_vdb {
+
+namespace {
+
+constexpr const char* format_key = "temporal_vdb_format";
+constexpr const char* rows_key = "temporal_vdb_rows";
+constexpr const char* cols_key = "temporal_vdb_cols";
+constexpr const char* oldest_key = "temporal_vdb_oldest";
+constexpr const char* steps_key = "temporal_vdb_steps";
+constexpr const char* exact_suffix = ".exact";
+
+// ---- steps as text: "1-300,305" -------------------------------------------------------------
+
+std::string steps_text(Span<const std::int32_t> steps) {
+    std::ostringstream text;
+    for (std::size_t i = 0; i < steps.size;) {
+        std::size_t end = i + 1;
+        while (end < steps.size && steps[end] == steps[end - 1] + 1) ++end;
+        if (i > 0) text << ',';
+        text << steps[i];
+        if (end > i + 1) text << '-' << steps[end - 1];
+        i = end;
+    }
+    return text.str();
+}
+
+[[noreturn]] void refuse(const std::string& why) { throw Error(ErrorCode::not_a_layer, why); }
+
+std::vector<std::int32_t> parse_steps(const std::string& text, std::int32_t oldest) {
+    std::vector<std::int32_t> steps;
+    std::istringstream in(text);
+    std::int64_t before = oldest;
+    while (in.peek() != std::istringstream::traits_type::eof()) {
+        std::int64_t first = 0;
+        char mark = ',';
+        if (!(in >> first)) refuse("the list of steps '" + text + "' cannot be read");
+        std::int64_t last = first;
+        if (in.peek() == '-' && !(in >> mark >> last)) {
+            refuse("the list of steps '" + text + "' cannot be read");
+        }
+        if (first <= before || last < first || last >= std::numeric_limits<std::int32_t>::max()) {
+            refuse("the list of steps '" + text + "' does not ascend from the base's label " +
+                   std::to_string(oldest));
+        }
+        for (auto step = first; step <= last; ++step) {
+            steps.push_back(static_cast<std::int32_t>(step));
+        }
+        before = last;
+        if (in.peek() == ',') {
+            in.get();
+        } else if (in.peek() != std::istringstream::traits_type::eof()) {
+            refuse("the list of steps '" + text + "' cannot be read");
+        }
+    }
+    return steps;
+}
+
+// ---- writing --------------------------------------------------------------------------------
+
+[[noreturn]] void fail(int number, const std::string& doing, const std::string& path) {
+    throw Error::os(number, doing + " " + path + ": " + std::strerror(number));
+}
+
+/// Writes grids to a stream of ours. io::File would open the file itself and never look at the
+/// stream's state, so a full disk would pass unnoticed.
+class StreamArchive : public openvdb::io::Archive {
+public:
+    void save(std::ostream& out, const openvdb::GridCPtrVec& grids) const {
+        Archive::write(out, grids, /*seekable=*/true);
+    }
+};
+
+/// A file that is not there yet: removed again unless it gets its name.
+class TemporaryFile {
+public:
+    explicit TemporaryFile(const std::string& target) {
+        static std::atomic<unsigned> count{0};
+        int fd = -1;
+        do {
+            path_ = target + ".tmp." + std::to_string(::getpid()) + "." + std::to_string(++count);
+            fd = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        } while (fd < 0 && errno == EEXIST);
+        if (fd < 0) {
+            const int number = errno;
+            path_.clear();
+            fail(number, "cannot create a file beside", target);
+        }
+        ::close(fd);
+    }
+    ~TemporaryFile() {
+        if (!path_.empty()) std::remove(path_.c_str());
+    }
+    TemporaryFile(const TemporaryFile&) = delete;
+    TemporaryFile& operator=(const TemporaryFile&) = delete;
+
+    const std::string& path() const { return path_; }
+
+    /// Syncs the file, gives it its name, and syncs the folder.
+    void rename_to(const std::string& target) {
+        sync(path_, target);
+        if (std::rename(path_.c_str(), target.c_str()) != 0) fail(errno, "cannot replace", target);
+        path_.clear();
+        const auto slash = target.rfind('/');
+        sync(slash == std::string::npos ? "." : target.substr(0, slash + 1), target);
+    }
+
+private:
+    static void sync(const std::string& path, const std::string& target) {
+        const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+        const bool synced = fd >= 0 && ::fsync(fd) == 0;
+        const int number = errno;
+        if (fd >= 0) ::close(fd);
+        if (!synced) fail(number, "cannot sync", target);
+    }
+
+    std::string path_;
+};
+
+// ---- reading --------------------------------------------------------------------------------
+
+std::int32_t int_metadata(const openvdb::FloatGrid& grid, const char* key) {
+    const auto value = grid.getMetadata<openvdb::Int32Metadata>(key);
+    if (!value) refuse("grid '" + grid.getName() + "' has no whole number '" + key + "'");
+    return value->value();
+}
+
+bool ends_with(const std::string& text, const std::string& end) {
+    return text.size() >= end.size() &&
+           text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+std::string quoted(const std::vector<std::string>& names) {
+    std::string all;
+    for (const auto& name : names) all += (all.empty() ? "'" : ", '") + name + "'";
+    return all;
+}
+
+openvdb::FloatGrid::Ptr read_grid(openvdb::io::File& file, const std::string& name) {
+    const auto base = file.readGrid(name);
+    auto grid = openvdb::gridPtrCast<openvdb::FloatGrid>(base);
+    if (!grid) refuse("grid '" + name + "' is a " + base->type() + ", not a float grid");
+    return grid;
+}
+
+/// The name of the layer to read: the one asked for, or the only one there is.
+std::string choose(openvdb::io::File& file, const std::string& asked) {
+    std::vector<std::string> names;
+    for (auto name = file.beginName(); name != file.endName(); ++name) {
+        if (!ends_with(name.gridName(), exact_suffix)) names.push_back(name.gridName());
+    }
+    if (names.empty()) refuse("the file holds no grid");
+    if (asked.empty() && names.size() == 1) return names.front();
+    for (const auto& name : names) {
+        if (name == asked && !asked.empty()) return name;
+    }
+    if (asked.empty()) refuse("the file holds several grids, name one of " + quoted(names));
+    refuse("the file holds no grid '" + asked + "', but " + quoted(names));
+}
+
+LayerFile read_base(openvdb::FloatGrid::Ptr grid, const std::string& name, int threads,
+                    std::size_t spare_bytes) {
+    const auto box = grid->evalActiveVoxelBoundingBox();
+    if (box.empty()) refuse("grid '" + name + "' holds no voxel and says no shape");
+    if (box.min().z() != 0 || box.max().z() != 0) {
+        refuse("grid '" + name + "' is no layer: it has no '" + format_key +
+               "', and voxels with z from " + std::to_string(box.min().z()) + " to " +
+               std::to_string(box.max().z()) + " (only z = 0 opens as a base)");
+    }
+    if (box.max().x() == std::numeric_limits<std::int32_t>::max() ||
+        box.max().y() == std::numeric_limits<std::int32_t>::max()) {
+        refuse("grid '" + name + "' has more than 2^31 - 1 rows or columns");
+    }
+    return {TemporalGrid(grid, nullptr, name, box.max().x() + 1, box.max().y() + 1, 0, threads,
+                         spare_bytes),
+            0,
+            {}};
+}
+
+}  // namespace
+
+void write_vdb(const TemporalGrid& grid, std::int32_t oldest, Span<const std::int32_t> steps,
+               const std::string& path) {
+    // Shallow copies: metadata of their own, the trees shared.
+    const auto deltas = openvdb::ConstPtrCast<openvdb::FloatGrid>(grid.deltas_grid())->copy();
+    deltas->insertMeta(format_key, openvdb::Int32Metadata(vdb_format_version));
+    deltas->insertMeta(rows_key, openvdb::Int32Metadata(grid.rows()));
+    deltas->insertMeta(cols_key, openvdb::Int32Metadata(grid.cols()));
+    deltas->insertMeta(oldest_key, openvdb::Int32Metadata(oldest));
+    deltas->insertMeta(steps_key, openvdb::StringMetadata(steps_text(steps)));
+    openvdb::GridCPtrVec grids{deltas};
+    if (grid.exact_grid()) grids.push_back(grid.exact_grid());
+
+    StreamArchive archive;
+    archive.setCompression(openvdb::io::COMPRESS_ACTIVE_MASK |
+                           (openvdb::io::Archive::hasBloscCompression()
+                                ? openvdb::io::COMPRESS_BLOSC
+                                : openvdb::io::COMPRESS_NONE));
+
+    TemporaryFile temporary(path);
+    std::ofstream out(temporary.path(), std::ios::binary | std::ios::trunc);
+    if (!out) fail(errno, "cannot write", path);
+    out.exceptions(std::ios::badbit | std::ios::failbit);
+    try {
+        errno = 0;
+        archive.save(out, grids);
+        out.close();
+    } catch (const std::ios_base::failure&) {
+        fail(errno ? errno : EIO, "cannot write", path);
+    }
+    temporary.rename_to(path);
+}
+
+LayerFile read_vdb(const std::string& path, const std::string& asked, int threads,
+                   std::size_t spare_bytes) {
+    openvdb::initialize();
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) fail(errno, "cannot open", path);
+    const bool empty = ::lseek(fd, 0, SEEK_END) == 0;
+    ::close(fd);
+    if (empty) refuse("the file is empty");
+
+    try {
+        openvdb::io::File file(path);
+        file.open(/*delayLoad=*/false);
+        const std::string name = choose(file, asked);
+        const auto deltas = read_grid(file, name);
+        if (!deltas->getMetadata<openvdb::Int32Metadata>(format_key)) {
+            return read_base(deltas, name, threads, spare_bytes);
+        }
+        const auto version = int_metadata(*deltas, format_key);
+        if (version != vdb_format_version) {
+            refuse("grid '" + name + "' has format version " + std::to_string(version) +
+                   "; this library reads version " + std::to_string(vdb_format_version));
+        }
+        const auto oldest = int_metadata(*deltas, oldest_key);
+        if (oldest < 0)
+            refuse("grid '" + name + "' says its base is step " + std::to_string(oldest));
+        const auto text = deltas->getMetadata<openvdb::StringMetadata>(steps_key);
+        if (!text) refuse("grid '" + name + "' has no list of steps '" + steps_key + "'");
+        auto steps = parse_steps(text->value(), oldest);
+        openvdb::FloatGrid::Ptr exact;
+        if (file.hasGrid(name + exact_suffix)) exact = read_grid(file, name + exact_suffix);
+        const auto rows = int_metadata(*deltas, rows_key);
+        const auto cols = int_metadata(*deltas, cols_key);
+        if (rows < 1 || cols < 1) {
+            refuse("grid '" + name + "' says its shape is " + std::to_string(rows) + " x " +
+                   std::to_string(cols));
+        }
+        const std::int32_t limit = steps.empty() ? 0 : steps.back();
+        return {TemporalGrid(deltas, exact, name, rows, cols, limit, threads, spare_bytes), oldest,
+                std::move(steps)};
+    } catch (const openvdb::Exception& error) {
+        refuse(error.what());
+    } catch (const std::ios_base::failure& error) {
+        refuse(error.what());
+    }
+}
+
+}  // namespace temporal_vdb

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#pragma once
+
+#ifdef __FAST_MATH__
+#error "temporal-vdb promises the same bits everywhere: compile it without -ffast-math"
+#endif
+
+#include <temporal_vdb/float_mode.h>
+#include <temporal_vdb/slices.h>
+#include <temporal_vdb/state.h>
+#include <temporal_vdb/temporal_grid.h>
+#include <temporal_vdb/vdb_file.h>
+#include <temporal_vdb/voxel.h>
+
+#include "rust/cxx.h"
+
+#include <memory>
+#include <string>
+
+// What src/ffi.rs declares, in the same order and under the same names.
+
+namespace temporal_vdb {
+namespace bridge {
+
+/// The exception being handled, as the text that src/ffi.rs parses.
+std::string describe_current_exception() noexcept;
+
+std::unique_ptr<FloatMode> ieee_mode();
+std::unique_ptr<TemporalGrid> new_grid(rust::Str name, std::int32_t rows, std::int32_t cols,
+                                       std::int32_t threads, std::size_t spare_bytes);
+rust::Str grid_name(const TemporalGrid& grid);
+std::int32_t grid_rows(const TemporalGrid& grid);
+std::int32_t grid_cols(const TemporalGrid& grid);
+bool has_exact(const TemporalGrid& grid);
+Figures figures(const TemporalGrid& grid);
+
+void insert_base(TemporalGrid& grid, rust::Slice<const Voxel> voxels);
+void insert_slice(TemporalGrid& grid, rust::Slice<const ZSpan> fold, std::int32_t z,
+                  rust::Slice<const Voxel> deltas, rust::Slice<const Voxel> marks);
+void accumulate(TemporalGrid& grid, std::int32_t z, rust::Slice<const Voxel> voxels);
+void fold(TemporalGrid& grid, rust::Slice<const ZSpan> spans);
+void clear(TemporalGrid& grid, ZSpan span);
+
+void dense_state(const TemporalGrid& grid, rust::Slice<const ZSpan> spans, Region region,
+                 rust::Slice<float> out);
+std::unique_ptr<SparseState> sparse_state(const TemporalGrid& grid, rust::Slice<const ZSpan> spans,
+                                          Region region);
+rust::Slice<const std::uint64_t> state_row_offsets(const SparseState& state);
+rust::Slice<const std::int32_t> state_cols(const SparseState& state);
+rust::Slice<const float> state_values(const SparseState& state);
+
+std::unique_ptr<Slices> delta_slices(const TemporalGrid& grid, rust::Slice<const std::int32_t> zs);
+std::unique_ptr<Slices> exact_slices(const TemporalGrid& grid, rust::Slice<const std::int32_t> zs);
+rust::Slice<const std::uint64_t> slice_offsets(const Slices& slices);
+rust::Slice<const Voxel> slice_voxels(const Slices& slices);
+
+std::unique_ptr<std::vector<ZValue>> history(const TemporalGrid& grid, std::int32_t row,
+                                             std::int32_t col, rust::Slice<const ZSpan> spans);
+std::unique_ptr<ChangeTimes> change_times(const TemporalGrid& grid,
+                                          rust::Slice<const Voxel> weights,
+                                          rust::Slice<const ZSpan> spans);
+rust::Slice<const std::uint64_t> times_offsets(const ChangeTimes& times);
+rust::Slice<const std::int32_t> times_zs(const ChangeTimes& times);
+
+void write_vdb(const TemporalGrid& grid, std::int32_t oldest, rust::Slice<const std::int32_t> steps,
+               rust::Slice<const std::uint8_t> path);
+std::unique_ptr<LayerFile> read_vdb(rust::Slice<const std::uint8_t> path, rust::Str name,
+                                    std::int32_t threads, std::size_t spare_bytes);
+std::int32_t file_oldest(const LayerFile& file);
+rust::Slice<const std::int32_t> file_steps(const LayerFile& file);
+std::unique_ptr<TemporalGrid> take_grid(LayerFile& file);
+
+void throw_exception(std::int32_t which);
+
+}  // namespace bridge
+}  // namespace temporal_vdb
+
+namespace rust {
+namespace behavior {
+
+/// How every C++ exception crosses into Rust: as one tagged text, whatever was thrown.
+template <typename Try, typename Fail>
+static void trycatch(Try&& body, Fail&& fail) noexcept {
+    try {
+        body();
+    } catch (...) {
+        fail(::temporal_vdb::bridge::describe_current_exception());
+    }
+}
+
+}  // namespace behavior
+}  // namespace rust

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#pragma once
+
+#include <temporal_vdb/span.h>
+#include <temporal_vdb/temporal_grid.h>
+#include <temporal_vdb/voxel.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace temporal_vdb {
+
+/// Several slices one after the other, each ascending by (row, col): slice i is
+/// voxels[offsets[i]..offsets[i + 1]].
+struct Slices {
+    std::vector<std::uint64_t> offsets;
+    std::vector<Voxel> voxels;
+};
+
+/// The active voxels of the slices `zs` (ascending, each once) of one tree of the grid.
+Slices slices(const Workers& workers, const TemporalGrid::Tree& tree, Span<const std::int32_t> zs);
+
+/// The life of one weight: z and the state after it, for the base (z = 0, always first) and for
+/// each slice of `spans`, in time order, that has a delta or a mark for it.
+std::vector<ZValue> history(const TemporalGrid& grid, std::int32_t row, std::int32_t col,
+                            Span<const ZSpan> spans);
+
+/// When each of some weights changed: zs[offsets[i]..offsets[i + 1]] are the slices, in the order
+/// of `spans`, that have a delta or a mark for weights[i]. The weights' values are not read.
+struct ChangeTimes {
+    std::vector<std::uint64_t> offsets;
+    std::vector<std::int32_t> zs;
+};
+
+ChangeTimes change_times(const TemporalGrid& grid, Span<const Voxel> weights,
+                         Span<const ZSpan> spans);
+
+}  // namespace temporal_vdb

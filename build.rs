@@ -1,0 +1,168 @@
+//! Builds the C++ core with CMake (`cpp/CMakeLists.txt`), the bridge to it with cxx, and links both
+//! with OpenVDB.
+//!
+//! CMake finds OpenVDB and writes what it found to `discovery.txt`, or why it did not to
+//! `discovery-error.txt`. Where it looks, and the variable `OPENVDB_ROOT`, are described in
+//! `cpp/cmake/discover_openvdb.cmake`.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio, exit};
+use std::{env, fs, panic};
+
+fn main() {
+    watch();
+    // docs.rs has no OpenVDB, and documentation needs none: the Rust side of the bridge is enough.
+    if env::var_os("DOCS_RS").is_some() {
+        return;
+    }
+    let mut bridge = cxx_build::bridge("src/ffi.rs");
+    bridge.file("cpp/bridge/bridge.cc").std("c++17");
+    require_tools(&bridge.get_compiler().to_command());
+
+    let core = build_core();
+    let openvdb = Discovery::read(&core.join("discovery.txt"));
+
+    // Who calls comes before who is called: the bridge, the core, OpenVDB.
+    bridge
+        .include("include")
+        .flags(openvdb.compiler_flags())
+        // As for the core, and in debug builds too: unoptimised, OpenVDB is uselessly slow.
+        .opt_level(3)
+        .debug(false)
+        .define("NDEBUG", None)
+        .flags(["-Wall", "-Wextra", "-Wpedantic", "-ffp-contract=off"])
+        .compile("temporal_vdb_bridge");
+    println!("cargo::rustc-link-search=native={}", core.display());
+    println!("cargo::rustc-link-lib=static=temporal_vdb_core");
+    openvdb.link();
+}
+
+/// Tells Cargo what to build again for. The C++ tests are left out: only `./run test` builds them.
+fn watch() {
+    for variable in ["OPENVDB_ROOT", "DOCS_RS", "CXX", "CXXFLAGS"] {
+        println!("cargo::rerun-if-env-changed={variable}");
+    }
+    // Cargo looks through folders by itself.
+    for path in [
+        "build.rs",
+        "src/ffi.rs",
+        "include",
+        "cpp/bridge",
+        "cpp/cmake",
+    ] {
+        println!("cargo::rerun-if-changed={path}");
+    }
+    for entry in fs::read_dir("cpp")
+        .expect("the package has a folder cpp")
+        .flatten()
+    {
+        if entry.path().is_file() {
+            println!("cargo::rerun-if-changed={}", entry.path().display());
+        }
+    }
+}
+
+/// Without a compiler or CMake the crates used here would panic.
+fn require_tools(compiler: &Command) {
+    let cmake = env::var_os("CMAKE").unwrap_or_else(|| "cmake".into());
+    let tools = [
+        (compiler.get_program(), "CXX", "A C++17 compiler", "g++"),
+        (cmake.as_os_str(), "CMAKE", "CMake 3.22 or newer", "cmake"),
+    ];
+    for (program, variable, what, package) in tools {
+        let mut attempt = Command::new(program);
+        attempt
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        if let Err(error) = attempt.status() {
+            fail(&format!(
+                "{what} is needed to build the C++ part of temporal-vdb, but {} cannot be run:\n\
+                 {error}.\n\
+                 Install it (Debian, Ubuntu: apt-get install {package}) or set {variable} to its path.",
+                program.display()
+            ));
+        }
+    }
+}
+
+/// Builds `libtemporal_vdb_core.a` and returns the folder that it is in.
+fn build_core() -> PathBuf {
+    let folder = PathBuf::from(env::var_os("OUT_DIR").expect("Cargo sets OUT_DIR")).join("build");
+    let error_file = folder.join("discovery-error.txt");
+    let _ = fs::remove_file(&error_file); // an earlier run's
+
+    let mut config = cmake::Config::new("cpp");
+    config
+        .profile("Release")
+        .define("TEMPORAL_VDB_TESTS", "OFF")
+        .define("TEMPORAL_VDB_SANITIZE", "OFF")
+        .build_target("temporal_vdb_core");
+
+    // The cmake crate panics when CMake fails. Someone who lacks a library should read that, and
+    // not a backtrace.
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let built = panic::catch_unwind(panic::AssertUnwindSafe(|| config.build()));
+    panic::set_hook(hook);
+
+    if built.is_err() {
+        if let Ok(text) = fs::read_to_string(&error_file) {
+            fail(&text);
+        }
+        eprintln!("The C++ part of temporal-vdb did not build: see the messages above.");
+        exit(1) // Cargo then shows the messages of CMake and the compiler
+    }
+    folder
+}
+
+/// What CMake found: `key=value` lines, where a key may come more than once.
+struct Discovery(String);
+
+impl Discovery {
+    fn read(file: &Path) -> Self {
+        Self(fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display())))
+    }
+
+    fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .filter(move |pair| pair.0 == key)
+            .map(|pair| pair.1)
+    }
+
+    fn compiler_flags(&self) -> impl Iterator<Item = &str> {
+        self.all("include")
+            .flat_map(|folder| ["-isystem", folder])
+            .chain(self.all("cxxflags"))
+    }
+
+    fn link(&self) {
+        // With it the programs of this package run without LD_LIBRARY_PATH. It is for folders that
+        // the user named; where a system keeps its libraries, its loader finds them.
+        let with_rpath = env::var_os("OPENVDB_ROOT").is_some();
+        for folder in self.all("link_search") {
+            println!("cargo::rustc-link-search=native={folder}");
+            if with_rpath {
+                println!("cargo::rustc-link-arg=-Wl,-rpath,{folder}");
+            }
+        }
+        for library in self.all("link_lib") {
+            println!("cargo::rustc-link-lib={library}");
+        }
+        // A new version of OpenVDB in the same place.
+        for header in self.all("version_header") {
+            println!("cargo::rerun-if-changed={header}");
+        }
+    }
+}
+
+/// Ends the build with a message and nothing else: error lines alone make Cargo stop. After a
+/// non-zero exit code it would add everything that was printed before, and bury the message.
+fn fail(text: &str) -> ! {
+    for line in text.lines() {
+        println!("cargo::error={line}");
+    }
+    exit(0)
+}

@@ -1,0 +1,200 @@
+use std::ffi::OsStr;
+use std::num::NonZeroUsize;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use cxx::UniquePtr;
+
+use crate::figures::Figures;
+use crate::sparse_weights::{dense_len, vec_with_room};
+use crate::zspan::{ZSpan, ZValue};
+use crate::{Delta, Error, Region, Result, SparseWeights, Voxel, ffi};
+
+/// The safe owner of one layer's grids in C++. It knows z, not timesteps: which slice is which
+/// step is the layer's business.
+///
+/// Rust's borrows are OpenVDB's rule: many readers or one writer.
+pub(crate) struct Grid {
+    raw: UniquePtr<ffi::TemporalGrid>,
+}
+
+/// How a grid works, whatever it holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct GridOptions {
+    pub(crate) threads: Option<NonZeroUsize>,
+    pub(crate) spare_bytes: usize,
+}
+
+impl GridOptions {
+    /// As the kernels take it: 0 is the machine's own number.
+    fn threads(&self) -> i32 {
+        self.threads.map_or(0, |threads| {
+            i32::try_from(threads.get()).unwrap_or(i32::MAX)
+        })
+    }
+}
+
+/// A grid read from a file, with the steps that its z stand for.
+pub(crate) struct GridFile {
+    pub(crate) grid: Grid,
+    pub(crate) oldest: i32,
+    pub(crate) steps: Vec<i32>,
+}
+
+impl Grid {
+    pub(crate) fn new(name: &str, rows: i32, cols: i32, options: GridOptions) -> Result<Self> {
+        let raw = ffi::new_grid(name, rows, cols, options.threads(), options.spare_bytes)?;
+        Ok(Grid { raw })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        ffi::grid_name(&self.raw)
+    }
+
+    pub(crate) fn shape(&self) -> (i32, i32) {
+        (ffi::grid_rows(&self.raw), ffi::grid_cols(&self.raw))
+    }
+
+    pub(crate) fn has_exact(&self) -> bool {
+        ffi::has_exact(&self.raw)
+    }
+
+    pub(crate) fn figures(&self) -> Result<Figures> {
+        Ok(ffi::figures(&self.raw)?)
+    }
+
+    /// Makes `voxels` the base of a grid that holds no slices.
+    pub(crate) fn insert_base(&mut self, voxels: &[Voxel]) -> Result<()> {
+        Ok(ffi::insert_base(self.raw.pin_mut(), voxels)?)
+    }
+
+    /// Folds `fold` into the base, if anything, and fills slice z, which is empty then.
+    pub(crate) fn insert_slice(&mut self, fold: &[ZSpan], z: i32, delta: &Delta) -> Result<()> {
+        Ok(ffi::insert_slice(
+            self.raw.pin_mut(),
+            fold,
+            z,
+            delta.deltas(),
+            delta.marks(),
+        )?)
+    }
+
+    /// Adds to slice z.
+    pub(crate) fn accumulate(&mut self, z: i32, voxels: &[Voxel]) -> Result<()> {
+        Ok(ffi::accumulate(self.raw.pin_mut(), z, voxels)?)
+    }
+
+    /// Folds slices into the base.
+    pub(crate) fn fold(&mut self, spans: &[ZSpan]) -> Result<()> {
+        Ok(ffi::fold(self.raw.pin_mut(), spans)?)
+    }
+
+    /// Drops slices.
+    pub(crate) fn clear(&mut self, span: ZSpan) -> Result<()> {
+        Ok(ffi::clear(self.raw.pin_mut(), span)?)
+    }
+
+    /// The states of a region after the slices of `spans`, row-major.
+    pub(crate) fn dense_state(&self, spans: &[ZSpan], region: Region) -> Result<Vec<f32>> {
+        let len = dense_len(region.shape_within(self.shape())?);
+        let mut out = vec_with_room(len)?;
+        out.resize(len, 0.0);
+        ffi::dense_state(&self.raw, spans, region, &mut out)?;
+        Ok(out)
+    }
+
+    /// The same, sparse, as the state of `timestep`.
+    pub(crate) fn sparse_state(
+        &self,
+        spans: &[ZSpan],
+        region: Region,
+        timestep: usize,
+    ) -> Result<SparseWeights> {
+        let shape = region.shape_within(self.shape())?;
+        let state = ffi::sparse_state(&self.raw, spans, region)?;
+        let mut row_offsets = vec_with_room(shape.0 as usize + 1)?;
+        row_offsets.extend(
+            ffi::state_row_offsets(&state)
+                .iter()
+                .map(|&offset| offset as usize),
+        );
+        let cols = ffi::state_cols(&state).to_vec();
+        let values = ffi::state_values(&state).to_vec();
+        Ok(SparseWeights::from_state(
+            shape,
+            row_offsets,
+            cols,
+            values,
+            timestep,
+        ))
+    }
+
+    /// Several slices, `zs` ascending.
+    pub(crate) fn slices(&self, zs: &[i32]) -> Result<Vec<Delta>> {
+        let (rows, cols) = self.shape();
+        let deltas = ffi::delta_slices(&self.raw, zs)?;
+        let marks = ffi::exact_slices(&self.raw, zs)?;
+        let part = |slices: &ffi::Slices, i: usize| {
+            let offsets = ffi::slice_offsets(slices);
+            ffi::slice_voxels(slices)[offsets[i] as usize..offsets[i + 1] as usize].to_vec()
+        };
+        (0..zs.len())
+            .map(|i| Delta::from_sorted(rows, cols, part(&deltas, i), part(&marks, i)))
+            .collect()
+    }
+
+    /// z and state after it of one weight: the base first, then each change.
+    pub(crate) fn history(&self, row: i32, col: i32, spans: &[ZSpan]) -> Result<Vec<ZValue>> {
+        Ok(ffi::history(&self.raw, row, col, spans)?
+            .as_slice()
+            .to_vec())
+    }
+
+    /// In which slices each of some weights changed.
+    pub(crate) fn change_times(&self, weights: &[Voxel], spans: &[ZSpan]) -> Result<Vec<Vec<i32>>> {
+        let times = ffi::change_times(&self.raw, weights, spans)?;
+        let (offsets, zs) = (ffi::times_offsets(&times), ffi::times_zs(&times));
+        Ok(offsets
+            .windows(2)
+            .map(|pair| zs[pair[0] as usize..pair[1] as usize].to_vec())
+            .collect())
+    }
+
+    /// Writes a grid whose z are timesteps, whole or not at all.
+    pub(crate) fn write_vdb(&self, oldest: i32, steps: &[i32], path: &Path) -> Result<()> {
+        ffi::write_vdb(&self.raw, oldest, steps, bytes_of(path))
+            .map_err(|error| at_path(error, path))
+    }
+
+    /// Reads layer `name`, "" for the only one. For files you trust.
+    pub(crate) fn read_vdb(path: &Path, name: &str, options: GridOptions) -> Result<GridFile> {
+        let mut file = ffi::read_vdb(bytes_of(path), name, options.threads(), options.spare_bytes)
+            .map_err(|error| at_path(error, path))?;
+        let (oldest, steps) = (ffi::file_oldest(&file), ffi::file_steps(&file).to_vec());
+        let raw = ffi::take_grid(file.pin_mut())?;
+        Ok(GridFile {
+            grid: Grid { raw },
+            oldest,
+            steps,
+        })
+    }
+}
+
+fn bytes_of(path: &Path) -> &[u8] {
+    OsStr::as_bytes(path.as_os_str())
+}
+
+/// The kernels name no file in what they throw; here it is known.
+fn at_path(exception: cxx::Exception, file: &Path) -> Error {
+    match Error::from(exception) {
+        Error::Io { source, .. } => Error::Io {
+            path: file.to_owned(),
+            source,
+        },
+        Error::NotALayer { reason, .. } => Error::NotALayer {
+            path: file.to_owned(),
+            reason,
+        },
+        other => other,
+    }
+}

@@ -1,0 +1,65 @@
+//! Every step of a model's weights, in OpenVDB grids whose third axis is time.
+//!
+//! A *layer* is one weight matrix, rows x cols, over time. It lives in a real
+//! `openvdb::FloatGrid`: voxel `Coord(row, col, t)` holds what was added to weight (row, col) at
+//! step t; z = 0 is the base, and a step holds only what changed. The state at step t is the base
+//! plus all deltas up to t, in that order, in IEEE binary32: the same bits whatever the number of
+//! threads, before and after pruning.
+//!
+//! [`OpenVdbStorage`] keeps one layer in memory and is used through [`TemporalVDBStorage`] and
+//! methods of its own; [`DenseDetector`] and [`DeltaDetector`] find what changed from one set of
+//! weights to the next.
+//!
+//! ```
+//! use temporal_vdb::{DenseDetector, OpenVdbStorage, TemporalVDBStorage};
+//!
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! let storage = OpenVdbStorage::new("mlp.0", 2, 3)?;
+//! let mut detector = DenseDetector::new(0.0, 2, 3)?;
+//! let run = [[0.1, 0.2, 0.3, 0.4, 0.5, 0.6], [0.1, 0.2, 0.7, 0.4, 0.5, 0.6]];
+//! for (i, weights) in run.iter().enumerate() {
+//!     storage.store_changes(i + 1, &detector.compute_changes(weights)?).await?;
+//! }
+//! assert_eq!(storage.dense_at_time(1).await?.values, run[0]);
+//! assert_eq!(storage.weight_history(0, 2).await?, [(0, 0.0), (1, 0.3), (2, 0.7)]);
+//! # temporal_vdb::Result::Ok(())
+//! # }).unwrap();
+//! ```
+
+mod blocking;
+mod co_occurrence;
+mod coordinate;
+mod delta;
+mod dense_detector;
+mod detector;
+mod error;
+mod ffi;
+mod figures;
+mod float_mode;
+mod grid;
+mod layer;
+mod openvdb_storage;
+mod region;
+mod ring;
+mod sparse_weights;
+mod storage;
+mod timeline;
+mod voxel;
+mod zspan;
+
+pub use coordinate::{Coordinate3D, TemporalCoordinate};
+pub use delta::{Change, Delta};
+pub use dense_detector::DenseDetector;
+pub use detector::DeltaDetector;
+pub use error::{Error, ErrorKind, Result};
+pub use figures::Figures;
+pub use layer::{DenseWeights, Layer, StorageOptions};
+pub use openvdb_storage::OpenVdbStorage;
+pub use region::Region;
+pub use ring::{MAX_HISTORY, Ring, get_z_for_timestamp};
+pub use sparse_weights::SparseWeights;
+pub use storage::TemporalVDBStorage;
+pub use voxel::Voxel;
+
+/// The last step that can be stored: z ends at 2^31 - 1, and a step stays below it.
+pub const MAX_STEP: usize = i32::MAX as usize - 1;

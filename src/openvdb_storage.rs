@@ -1,0 +1,265 @@
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::{Arc, RwLock};
+
+use async_trait::async_trait;
+
+use crate::{
+    Coordinate3D, Delta, DenseWeights, Error, Figures, Layer, Region, Result, SparseWeights,
+    StorageOptions, TemporalVDBStorage, blocking,
+};
+
+/// One layer, in memory, all of it in `openvdb::FloatGrid`s: for live adaptation.
+///
+/// A handle: cloning it is cheap, and all clones see one layer. Reads run in parallel, a write has
+/// the layer to itself. Heavy work goes to tokio's pool for blocking work where a tokio runtime
+/// is there, else to the calling thread.
+///
+/// *Cancellation.* Dropping the future of a write that has started does not stop it: it is done
+/// whole, or fails and changes nothing. Dropping the future of a read wastes its work.
+///
+/// What it costs: every 8 x 8 x 8 leaf (rows x columns x steps) that holds a change is 2 KB,
+/// however few changes are in it.
+#[derive(Clone)]
+pub struct OpenVdbStorage {
+    layer: Arc<RwLock<Layer>>,
+}
+
+impl OpenVdbStorage {
+    /// An empty layer of rows x cols that keeps every step. Errors: `InvalidShape`.
+    pub fn new(name: &str, rows: i32, cols: i32) -> Result<Self> {
+        OpenVdbStorage::with_options(name, rows, cols, StorageOptions::default())
+    }
+
+    /// An empty layer that works as `options` say. Errors: `InvalidShape`.
+    pub fn with_options(name: &str, rows: i32, cols: i32, options: StorageOptions) -> Result<Self> {
+        Ok(Layer::new(name, rows, cols, options)?.into())
+    }
+
+    /// Reads a layer from a `.vdb`: `name`, or the only one where it is `None`. A file that knows
+    /// only z = 0 opens as a base without steps. With a ring, steps that it does not reach are
+    /// folded.
+    ///
+    /// For files you trust: OpenVDB does not check every bound while it reads damaged input.
+    ///
+    /// Errors: `Io`, `NotALayer`.
+    pub async fn open_vdb(
+        path: impl Into<PathBuf>,
+        name: Option<&str>,
+        options: StorageOptions,
+    ) -> Result<Self> {
+        let (path, name) = (path.into(), name.map(str::to_owned));
+        let layer = blocking::run(move || Layer::open_vdb(&path, name.as_deref(), options)).await?;
+        Ok(layer.into())
+    }
+
+    /// Writes the layer as `.vdb` for Houdini and vdb_view, z being the timestep: grid `<name>`,
+    /// and `<name>.exact` where there are exact marks. `path` has the old or the whole new file at
+    /// any time, and a write that fails leaves the old one.
+    ///
+    /// Errors: `Io`.
+    pub async fn export_vdb(&self, path: impl Into<PathBuf>) -> Result<()> {
+        let path = path.into();
+        self.read(move |layer| layer.export_vdb(&path)).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Layer) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let layer = Arc::clone(&self.layer);
+        blocking::run(move || work(&*layer.read().map_err(|_| Error::Poisoned)?)).await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Layer) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let layer = Arc::clone(&self.layer);
+        blocking::run(move || work(&mut *layer.write().map_err(|_| Error::Poisoned)?)).await
+    }
+
+    /// The layer's name.
+    pub async fn name(&self) -> Result<String> {
+        self.read(|layer| Ok(layer.name().to_owned())).await
+    }
+
+    /// Rows and columns.
+    pub async fn shape(&self) -> Result<(i32, i32)> {
+        self.read(|layer| Ok(layer.shape())).await
+    }
+
+    /// The base's label: the oldest step that can be asked for.
+    pub async fn oldest(&self) -> Result<usize> {
+        self.read(|layer| Ok(layer.oldest())).await
+    }
+
+    /// The newest step, or `oldest` where there is none.
+    pub async fn latest(&self) -> Result<usize> {
+        self.read(|layer| Ok(layer.latest())).await
+    }
+
+    /// The retained steps of changes, ascending.
+    pub async fn steps(&self) -> Result<Vec<usize>> {
+        self.read(|layer| Ok(layer.steps())).await
+    }
+
+    /// Sizes in memory.
+    pub async fn figures(&self) -> Result<Figures> {
+        self.read(Layer::figures).await
+    }
+
+    /// Stores the changes of step `t`, exact marks included: the fast twin of `store_delta`.
+    ///
+    /// Errors: `ShapeMismatch`, `InvalidStep`, `StepOutOfOrder`.
+    pub async fn store_changes(&self, t: usize, delta: &Delta) -> Result<()> {
+        let delta = delta.clone();
+        self.write(move |layer| layer.store_changes(t, &delta))
+            .await
+    }
+
+    /// Adds `delta` to the newest step, `t`, or opens step `t` with it. A sum of exactly 0 is no
+    /// change any more. Contributions from several tasks are added one after the other, none is
+    /// lost.
+    ///
+    /// Errors: those of `store_changes`; `NotFinite` for a sum, `ExactMark` for a weight that has
+    /// one, in the step or in `delta`.
+    pub async fn accumulate(&self, t: usize, delta: &Delta) -> Result<()> {
+        let delta = delta.clone();
+        self.write(move |layer| layer.accumulate(t, &delta)).await
+    }
+
+    /// Adds `gradient` to the weight at row `x`, column `y` in the newest step, `timestep`, or
+    /// opens that step with it. Errors: those of `accumulate`, and `OutOfShape`.
+    pub async fn accumulate_temporal_gradient(
+        &self,
+        x: i32,
+        y: i32,
+        gradient: f32,
+        timestep: usize,
+    ) -> Result<()> {
+        self.write(move |layer| layer.accumulate_temporal_gradient(x, y, gradient, timestep))
+            .await
+    }
+
+    /// The state of a region as of time `t`, rows and columns counted from its corner. Errors:
+    /// `Pruned`, `InvalidRegion`.
+    pub async fn weights_in_region(&self, t: usize, region: Region) -> Result<SparseWeights> {
+        self.read(move |layer| layer.weights_in_region(t, region))
+            .await
+    }
+
+    /// The state as of time `t`, dense: the fast twin of `weights_at_time`. Errors: `Pruned`,
+    /// `OutOfMemory`.
+    pub async fn dense_at_time(&self, t: usize) -> Result<DenseWeights> {
+        self.read(move |layer| layer.dense_at_time(t)).await
+    }
+
+    /// The state of a region as of time `t`, dense. Errors: `Pruned`, `InvalidRegion`,
+    /// `OutOfMemory`.
+    pub async fn dense_in_region(&self, t: usize, region: Region) -> Result<DenseWeights> {
+        self.read(move |layer| layer.dense_in_region(t, region))
+            .await
+    }
+
+    /// The changes of step `t`. Errors: `InvalidStep`, `Pruned`, `NoSuchStep`.
+    pub async fn get_delta_layer(&self, t: usize) -> Result<Delta> {
+        self.read(move |layer| layer.get_delta_layer(t)).await
+    }
+
+    /// The changes of the retained steps in a range of times, oldest first.
+    pub async fn deltas_in(&self, times: RangeInclusive<usize>) -> Result<Vec<(usize, Delta)>> {
+        self.read(move |layer| layer.deltas_in(times)).await
+    }
+
+    /// The changes of the newest `n` steps, oldest first.
+    pub async fn recent_deltas(&self, n: usize) -> Result<Vec<(usize, Delta)>> {
+        self.read(move |layer| layer.recent_deltas(n)).await
+    }
+
+    /// Drops the steps after time `t` and says how many there were. Steps after `t` can be stored
+    /// anew. Errors: `Pruned`.
+    pub async fn rollback(&self, t: usize) -> Result<usize> {
+        self.write(move |layer| layer.rollback(t)).await
+    }
+
+    /// How alike two weights, (row, col) each, are in when they change: the Jaccard index of their
+    /// sets of change steps in the retained range, 0 to 1. Errors: `OutOfShape`.
+    pub async fn co_occurrence_score(&self, a: (i32, i32), b: (i32, i32)) -> Result<f64> {
+        self.read(move |layer| layer.co_occurrence_score(a, b))
+            .await
+    }
+
+    /// The unordered pairs of different weights that changed at step `t`, each at least 3 times in
+    /// the retained range, whose `co_occurrence_score` is above 0.8. Exact; there can be as many
+    /// as half the square of the weights that changed.
+    ///
+    /// Errors: `InvalidStep`, `Pruned`, `NoSuchStep`.
+    pub async fn correlated_changes(&self, t: usize) -> Result<Vec<(Coordinate3D, Coordinate3D)>> {
+        self.read(move |layer| layer.correlated_changes(t)).await
+    }
+}
+
+impl From<Layer> for OpenVdbStorage {
+    fn from(layer: Layer) -> Self {
+        OpenVdbStorage {
+            layer: Arc::new(RwLock::new(layer)),
+        }
+    }
+}
+
+impl fmt::Debug for OpenVdbStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("OpenVdbStorage");
+        match self.layer.try_read() {
+            Ok(layer) => out
+                .field("name", &layer.name())
+                .field("shape", &layer.shape())
+                .field("oldest", &layer.oldest())
+                .field("latest", &layer.latest()),
+            Err(_) => out.field("layer", &"being written"),
+        };
+        out.finish()
+    }
+}
+
+#[async_trait]
+impl TemporalVDBStorage for OpenVdbStorage {
+    async fn store_base(&mut self, weights: &SparseWeights) -> Result<()> {
+        let weights = weights.clone();
+        self.write(move |layer| layer.store_base(&weights)).await
+    }
+
+    async fn store_delta(
+        &mut self,
+        timestamp: usize,
+        changes: &HashMap<(i32, i32), f32>,
+    ) -> Result<()> {
+        // The map is borrowed and the work is not: its entries are copied once, unsorted.
+        let changes: Vec<_> = changes
+            .iter()
+            .map(|(&(row, col), &delta)| (row, col, delta))
+            .collect();
+        self.write(move |layer| {
+            let (rows, cols) = layer.shape();
+            layer.store_changes(timestamp, &Delta::from_triplets(rows, cols, changes)?)
+        })
+        .await
+    }
+
+    async fn weights_at_time(&self, timestamp: usize) -> Result<SparseWeights> {
+        self.read(move |layer| layer.weights_at_time(timestamp))
+            .await
+    }
+
+    async fn weight_history(&self, x: i32, y: i32) -> Result<Vec<(usize, f32)>> {
+        self.read(move |layer| layer.weight_history(x, y)).await
+    }
+
+    async fn prune_history(&mut self, keep_last: usize) -> Result<()> {
+        self.write(move |layer| layer.prune_history(keep_last))
+            .await
+    }
+}

@@ -121,6 +121,8 @@ void check_sums(TemporalGrid& grid, std::int32_t z, const Batch& batch) {
                 }
             }
         });
+    }
+    for (std::size_t band = 0; band < batch.bands(); ++band) {
         batch.for_each_leaf(band, deltas, [&](Lower* node, const LeafBatch& voxels) {
             const Leaf* leaf = find_leaf(node, voxels, z);
             for (int i = 0; i < voxels.count; ++i) {

@@ -186,6 +186,10 @@ LayerFile read_base(openvdb::FloatGrid::Ptr grid, const std::string& name, int t
                "', and voxels with z from " + std::to_string(box.min().z()) + " to " +
                std::to_string(box.max().z()) + " (only z = 0 opens as a base)");
     }
+    if (box.min().x() < 0 || box.min().y() < 0) {
+        refuse("grid '" + name + "' has voxels from row " + std::to_string(box.min().x()) +
+               ", column " + std::to_string(box.min().y()) + " on, below (0, 0)");
+    }
     if (box.max().x() == std::numeric_limits<std::int32_t>::max() ||
         box.max().y() == std::numeric_limits<std::int32_t>::max()) {
         refuse("grid '" + name + "' has more than 2^31 - 1 rows or columns");

@@ -1,0 +1,106 @@
+//! A host that flushes subnormals to zero, as audio and machine learning code does, gets the same
+//! bits as any other, on its own thread and on threads that inherit the mode from it.
+#![cfg(target_arch = "x86_64")]
+#![allow(unsafe_code)]
+
+use temporal_vdb::{Delta, DeltaDetector, DenseDetector, Layer, SparseWeights, StorageOptions};
+
+const FLUSH_TO_ZERO: u32 = 1 << 15;
+const DENORMALS_ARE_ZERO: u32 = 1 << 6;
+const ROUND_DOWN: u32 = 1 << 13;
+
+fn mode() -> u32 {
+    let mut mode = 0u32;
+    // SAFETY: stores the register into a local.
+    unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut mode, options(nostack)) };
+    mode
+}
+
+fn set_mode(mode: u32) {
+    // SAFETY: loads the register from a local; the callers set defined bits only.
+    unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const mode, options(nostack)) };
+}
+
+const SHAPE: (i32, i32) = (16, 200);
+
+fn tiny(n: u32) -> f32 {
+    f32::from_bits(n)
+}
+
+/// Weights over twelve steps, around the smallest normal number. Made before any mode is changed.
+fn run() -> Vec<Vec<f32>> {
+    let weight = |t: u32, i: u32| tiny(i * 31 + t * 97) + 1e-38 * t as f32;
+    (0..12)
+        .map(|t| {
+            (0..(SHAPE.0 * SHAPE.1) as u32)
+                .map(|i| weight(t, i))
+                .collect()
+        })
+        .collect()
+}
+
+/// As bits, since under denormals-are-zero even a comparison lies.
+fn record_and_read(run: &[Vec<f32>]) -> Vec<u32> {
+    let (rows, cols) = SHAPE;
+    let mut layer = Layer::new("w", rows, cols, StorageOptions::default()).unwrap();
+    let mut detector = DenseDetector::new(0.0, rows, cols).unwrap();
+    for (t, weights) in run.iter().enumerate() {
+        layer
+            .store_changes(t + 1, &detector.compute_changes(weights).unwrap())
+            .unwrap();
+    }
+    let third = Delta::from_triplets(rows, cols, [(0, 0, 1.0 / 3.0), (1, 1, tiny(5))]).unwrap();
+    for _ in 0..3 {
+        layer.accumulate(13, &third).unwrap();
+    }
+    let mut bits = Vec::new();
+    let mut add = |values: &[f32]| bits.extend(values.iter().map(|value| value.to_bits()));
+    add(&layer.dense_at_time(7).unwrap().values);
+    add(&layer.dense_at_time(13).unwrap().values);
+    add(&layer
+        .weight_history(1, 1)
+        .unwrap()
+        .iter()
+        .map(|entry| entry.1)
+        .collect::<Vec<_>>());
+    layer.prune_history(4).unwrap();
+    add(&layer.weights_at_time(13).unwrap().to_dense().unwrap());
+    let mut sparse = DeltaDetector::new(0.0).unwrap();
+    let weights = |value| SparseWeights::from_triplets(1, 1, [(0, 0, value)]).unwrap();
+    for value in [tiny(9), tiny(3), 1.0, 1.0 / 3.0] {
+        add(&sparse
+            .compute_deltas(&weights(value))
+            .into_values()
+            .collect::<Vec<_>>());
+    }
+    bits
+}
+
+#[test]
+fn a_host_s_float_mode_does_not_show() {
+    let run = std::sync::Arc::new(run());
+    let plain = record_and_read(&run);
+    let host = mode();
+    let odd = host | FLUSH_TO_ZERO | DENORMALS_ARE_ZERO;
+    for odd in [odd, host | ROUND_DOWN] {
+        set_mode(odd);
+        let there = std::sync::Arc::clone(&run);
+        let found = std::thread::spawn(move || (mode(), record_and_read(&there))).join();
+        let here = record_and_read(&run);
+        let after = mode();
+        set_mode(host);
+        let (inherited, there) = found.unwrap();
+        let sticky_flags = 0x3f;
+        assert_eq!(
+            after & !sticky_flags,
+            odd & !sticky_flags,
+            "the host's mode came back"
+        );
+        assert_eq!(
+            inherited & !sticky_flags,
+            odd & !sticky_flags,
+            "a new thread inherits it"
+        );
+        assert!(here == plain && there == plain, "mode {odd:#x}");
+    }
+}

@@ -1,0 +1,14 @@
+//! The library as its users see it, in one program (linking OpenVDB once).
+//!
+//! `model` is a storage that is right by inspection; `conformance` holds every implementation of
+//! the trait to the same sentences, `properties` compares them on random runs, bit for bit.
+
+mod bad_input;
+mod concurrency;
+mod conformance;
+mod host_float_mode;
+mod lossless;
+mod model;
+mod properties;
+mod type_promises;
+mod vdb_files;

@@ -1,0 +1,27 @@
+//! Promises that the compiler checks.
+
+use static_assertions::{assert_impl_all, assert_obj_safe};
+use temporal_vdb::{
+    Delta, DeltaDetector, DenseDetector, Error, Layer, OpenVdbStorage, SparseWeights,
+    TemporalVDBStorage,
+};
+
+assert_obj_safe!(TemporalVDBStorage);
+assert_impl_all!(OpenVdbStorage: Clone, Send, Sync, TemporalVDBStorage);
+assert_impl_all!(Layer: Send, Sync);
+assert_impl_all!(SparseWeights: Clone, Send, Sync);
+assert_impl_all!(Delta: Clone, Send, Sync);
+assert_impl_all!(DeltaDetector: Send, Sync);
+assert_impl_all!(DenseDetector: Send, Sync);
+assert_impl_all!(Error: std::error::Error, Send, Sync);
+
+/// The futures can be spawned on a runtime of many threads.
+#[test]
+fn futures_are_send() {
+    fn send<T: Send>(_: &T) {}
+    let storage = OpenVdbStorage::new("w", 1, 1).unwrap();
+    send(&storage.dense_at_time(0));
+    send(&storage.accumulate_temporal_gradient(0, 0, 1.0, 1));
+    send(&storage.export_vdb("w.vdb"));
+    send(&storage.weights_at_time(0));
+}

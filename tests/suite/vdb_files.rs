@@ -1,0 +1,314 @@
+//! Our `.vdb` files as others see them, and theirs as we do: OpenVDB's Python module and `vdb_print`
+//! read what we write, and we read what the module writes.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use temporal_vdb::{Change, Delta, Error, ErrorKind, Layer, Ring, SparseWeights, StorageOptions};
+
+const SCRIPT: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/tests/suite/independent_reader.py"
+);
+
+/// Runs a tool, or says loudly that it is missing; in CI a missing tool is a failure.
+fn tool(program: &str, arguments: &[&str]) -> Option<Output> {
+    let output = Command::new(program).args(arguments).output();
+    let missing = match &output {
+        Err(error) => Some(error.to_string()),
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            text.contains("No module named").then_some(text)
+        }
+    };
+    if let Some(why) = missing {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "{program} is needed in CI: {why}"
+        );
+        eprintln!(
+            "SKIPPED: {program} {arguments:?}: {why} (docker/apt-packages.txt names what is needed)"
+        );
+        return None;
+    }
+    Some(output.unwrap())
+}
+
+/// Debian's module belongs to Debian's Python.
+fn python(arguments: &[&str]) -> Option<Output> {
+    let output = tool("/usr/bin/python3", &[&[SCRIPT], arguments].concat())?;
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Some(output)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A run with gaps, odd bits and marks.
+fn example(options: StorageOptions) -> Layer {
+    let (rows, cols) = (20, 140);
+    let mut layer = Layer::new("block.0/attn", rows, cols, options).unwrap();
+    let base = [
+        (0, 0, -0.0),
+        (19, 139, f32::from_bits(0x7fc0_1234)),
+        (5, 6, 1.5),
+    ];
+    layer
+        .store_base(&SparseWeights::from_triplets(rows, cols, base).unwrap())
+        .unwrap();
+    for step in [1, 2, 3, 7, 8, 300, 5000] {
+        let weight = |row: i32, col: i32| (row % rows, col % cols);
+        let changes = [
+            (
+                weight(step, 3 * step),
+                Change {
+                    delta: step as f32 * 0.1,
+                    exact: None,
+                },
+            ),
+            (
+                weight(5, 6),
+                Change {
+                    delta: -0.25,
+                    exact: None,
+                },
+            ),
+            (
+                weight(6, step),
+                Change {
+                    delta: 1.0,
+                    exact: (step == 8).then_some(f32::INFINITY),
+                },
+            ),
+        ];
+        let delta = Delta::from_changes(rows, cols, changes).unwrap();
+        layer.store_changes(step as usize, &delta).unwrap();
+    }
+    layer
+}
+
+/// What an outsider must find: voxels [row, col, z, bits], base and slices.
+fn expected_voxels(layer: &Layer) -> Value {
+    let mut voxels = Vec::new();
+    for ((row, col), value) in layer.weights_at_time(layer.oldest()).unwrap().iter() {
+        voxels.push(json!([row, col, 0, value.to_bits()]));
+    }
+    for (step, delta) in layer.recent_deltas(usize::MAX).unwrap() {
+        for voxel in delta.deltas() {
+            voxels.push(json!([voxel.row, voxel.col, step, voxel.value.to_bits()]));
+        }
+    }
+    voxels.sort_by_key(|voxel| [0, 1, 2].map(|i| voxel[i].as_i64().unwrap()));
+    Value::Array(voxels)
+}
+
+#[test]
+fn an_independent_reader_finds_exactly_our_voxels() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layer.vdb");
+    let ring = StorageOptions {
+        ring: Some(Ring::new(300).unwrap()),
+        ..StorageOptions::default()
+    };
+    for (options, oldest, steps, marks) in [
+        (StorageOptions::default(), 0, "1-3,7-8,300,5000", 1),
+        (ring, 300, "5000", 0),
+    ] {
+        let layer = example(options);
+        layer.export_vdb(&path).unwrap();
+        let Some(output) = python(&["read", text(&path)]) else {
+            return;
+        };
+        let grids: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let grid = &grids[0];
+        assert_eq!(grid["name"], "block.0/attn");
+        assert_eq!(grid["type"], "FloatGrid");
+        assert_eq!(grid["value_type"], "float");
+        assert_eq!(
+            (&grid["background"], &grid["half"]),
+            (&json!(0.0), &json!(false))
+        );
+        let metadata = &grid["metadata"];
+        assert_eq!(metadata["temporal_vdb_format"], 1);
+        assert_eq!(
+            (
+                &metadata["temporal_vdb_rows"],
+                &metadata["temporal_vdb_cols"]
+            ),
+            (&json!(20), &json!(140))
+        );
+        assert_eq!(metadata["temporal_vdb_oldest"], oldest);
+        assert_eq!(metadata["temporal_vdb_steps"], steps);
+        assert_eq!(grid["voxels"], expected_voxels(&layer));
+        assert_eq!(grids.as_array().unwrap().len(), 1 + marks);
+        if marks > 0 {
+            assert_eq!(grids[1]["name"], "block.0/attn.exact");
+            assert_eq!(
+                grids[1]["voxels"],
+                json!([[6, 8, 8, f32::INFINITY.to_bits()]])
+            );
+        }
+    }
+}
+
+#[test]
+fn vdb_print_accepts_our_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layer.vdb");
+    example(StorageOptions::default())
+        .export_vdb(&path)
+        .unwrap();
+    let Some(output) = tool("vdb_print", &["-l", text(&path)]) else {
+        return;
+    };
+    let listing = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{listing}");
+    assert!(
+        listing.contains("block.0/attn") && listing.contains("temporal_vdb_steps"),
+        "{listing}"
+    );
+}
+
+#[test]
+fn a_layer_comes_back_from_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layer.vdb");
+    let mut layer = example(StorageOptions::default());
+    for _ in 0..2 {
+        layer.export_vdb(&path).unwrap();
+        let back = Layer::open_vdb(&path, Some("block.0/attn"), StorageOptions::default()).unwrap();
+        assert_eq!(
+            (back.name(), back.shape(), back.steps()),
+            (layer.name(), layer.shape(), layer.steps())
+        );
+        assert_eq!(back.oldest(), layer.oldest());
+        for t in [layer.oldest(), 8, 300, 5000] {
+            assert_eq!(
+                back.weights_at_time(t).unwrap(),
+                layer.weights_at_time(t).unwrap()
+            );
+        }
+        assert_eq!(
+            back.recent_deltas(9).unwrap(),
+            layer.recent_deltas(9).unwrap()
+        );
+        layer.prune_history(3).unwrap(); // and once more with the base at step 7
+    }
+}
+
+#[test]
+fn a_file_that_knows_only_the_base_opens_as_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("base.vdb");
+    if python(&["write", "base", text(&path)]).is_none() {
+        return;
+    }
+    let mut layer = Layer::open_vdb(&path, None, StorageOptions::default()).unwrap();
+    assert_eq!(
+        (layer.shape(), layer.steps(), layer.oldest()),
+        ((19, 295), vec![], 0)
+    );
+    let expected = (0..20).step_by(3).flat_map(|row| {
+        (0..300)
+            .step_by(7)
+            .map(move |col| (row, col, row as f32 + col as f32 / 8.0))
+    });
+    let expected = SparseWeights::from_triplets(19, 295, expected).unwrap();
+    assert_eq!(layer.weights_at_time(0).unwrap(), expected);
+    layer
+        .store_changes(1, &Delta::from_triplets(19, 295, [(0, 0, 1.0)]).unwrap())
+        .unwrap();
+}
+
+#[test]
+fn active_tiles_of_others_are_voxels_to_us() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layer.vdb");
+    if python(&["write", "layer", text(&path)]).is_none() {
+        return;
+    }
+    let mut layer = Layer::open_vdb(&path, None, StorageOptions::default()).unwrap();
+    assert_eq!(layer.steps(), [1, 2, 3, 4, 5, 6, 7, 8, 20]);
+    let state = layer.dense_at_time(7).unwrap();
+    assert!(
+        state.values.iter().all(|&value| value == 2.0),
+        "the base and seven deltas of 0.25"
+    );
+    layer.prune_history(0).unwrap();
+    assert_eq!(layer.weights_at_time(20).unwrap().get(3, 4), Some(1.0));
+    assert_eq!(layer.figures().unwrap().leaves, 4);
+}
+
+#[test]
+fn foreign_files_are_refused_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("foreign.vdb");
+    for (kind, reason) in [
+        ("vectors", "not a float grid"),
+        ("sphere", "only z = 0 opens as a base"),
+        ("steps-without-metadata", "only z = 0 opens as a base"),
+        ("below", "from row -1, column 0 on, below (0, 0)"),
+        ("nothing", "holds no voxel"),
+        ("background", "has background 1"),
+        ("beyond", "beyond 4 rows, 4 columns"),
+        ("newer", "format version 99"),
+        ("disordered", "does not ascend"),
+    ] {
+        if python(&["write", kind, text(&path)]).is_none() {
+            return;
+        }
+        let Err(error) = Layer::open_vdb(&path, None, StorageOptions::default()) else {
+            panic!("{kind} was opened")
+        };
+        assert_eq!(error.kind(), ErrorKind::BadFile, "{kind}: {error}");
+        let message = error.to_string();
+        assert!(
+            message.contains(reason) && message.contains("foreign.vdb"),
+            "{kind}: {message}"
+        );
+    }
+    python(&["write", "base", text(&path)]);
+    let unknown = Layer::open_vdb(&path, Some("other"), StorageOptions::default())
+        .err()
+        .unwrap();
+    assert!(
+        unknown.to_string().contains("no grid 'other', but 'made'"),
+        "{unknown}"
+    );
+}
+
+#[test]
+fn files_that_are_no_vdb_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("file.vdb");
+    for bytes in [&b""[..], b"PK\x03\x04", b"row,col\n1,2\n", &[0u8; 4096]] {
+        std::fs::write(&path, bytes).unwrap();
+        let error = Layer::open_vdb(&path, None, StorageOptions::default())
+            .err()
+            .unwrap();
+        assert!(matches!(error, Error::NotALayer { .. }), "{error:?}");
+    }
+    let error = Layer::open_vdb(
+        &folder.path().join("none.vdb"),
+        None,
+        StorageOptions::default(),
+    )
+    .err()
+    .unwrap();
+    assert!(
+        matches!(&error, Error::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    );
+    let error = Layer::open_vdb(folder.path(), None, StorageOptions::default())
+        .err()
+        .unwrap();
+    assert!(
+        matches!(error.kind(), ErrorKind::Io | ErrorKind::BadFile),
+        "a folder: {error}"
+    );
+}

@@ -11,45 +11,64 @@ std::string text(const Voxel& voxel) {
     return "(" + std::to_string(voxel.row) + ", " + std::to_string(voxel.col) + ")";
 }
 
+[[noreturn]] void refuse_outside(const Voxel& voxel, std::int32_t rows, std::int32_t cols) {
+    throw Error(ErrorCode::invalid_argument, "voxel " + text(voxel) + " is outside " +
+                                                 std::to_string(rows) + " x " +
+                                                 std::to_string(cols));
+}
+
+[[noreturn]] void refuse_order(const Voxel* voxel) {
+    throw Error(ErrorCode::invalid_argument,
+                "voxel " + text(*voxel) + " does not come after " + text(*(voxel - 1)));
+}
+
 }  // namespace
 
-Batch::Batch(Span<const Voxel> voxels, std::int32_t rows, std::int32_t cols) {
+Batch::Batch(Span<const Voxel> voxels, std::int32_t rows, std::int32_t cols)
+    : voxels_(voxels.size) {
     std::vector<char> met;  // per column of tiles: has this row of tiles a voxel there?
     std::int32_t tile_row = -1;
-    std::size_t first_tile = 0;
+    std::size_t first_band = 0;  // of this row of tiles
     const auto end_tile_row = [&] {
+        const std::size_t first_tile = tiles_.size();
         for (std::size_t i = 0; i < met.size(); ++i) {
             if (met[i]) tiles_.emplace_back(tile_row * tile_dim, static_cast<int>(i) * tile_dim, 0);
             met[i] = 0;
         }
+        for (; first_band < bands_.size(); ++first_band) {
+            bands_[first_band].first_tile = first_tile;
+            bands_[first_band].end_tile = tiles_.size();
+        }
     };
-    const Voxel* before = nullptr;
-    std::int32_t band_row = -1;
-    for (const Voxel& voxel : voxels) {
-        if (voxel.row < 0 || voxel.row >= rows || voxel.col < 0 || voxel.col >= cols) {
-            throw Error(ErrorCode::invalid_argument, "voxel " + text(voxel) + " is outside " +
-                                                         std::to_string(rows) + " x " +
-                                                         std::to_string(cols));
-        }
-        if (before &&
-            !(before->row < voxel.row || (before->row == voxel.row && before->col < voxel.col))) {
-            throw Error(ErrorCode::invalid_argument,
-                        "voxel " + text(voxel) + " does not come after " + text(*before));
-        }
-        if (voxel.row / leaf_dim != band_row) {
-            band_row = voxel.row / leaf_dim;
-            if (voxel.row / tile_dim != tile_row) {
+    std::int32_t row = -1;
+    for (const Voxel* voxel = voxels.begin(); voxel != voxels.end();) {
+        if (voxel->row < 0 || voxel->row >= rows) refuse_outside(*voxel, rows, cols);
+        if (voxel->row <= row) refuse_order(voxel);
+        if (row < 0 || voxel->row / leaf_dim != row / leaf_dim) {
+            if (voxel->row / tile_dim != tile_row) {
                 end_tile_row();
-                tile_row = voxel.row / tile_dim;
-                first_tile = tiles_.size();
+                tile_row = voxel->row / tile_dim;
             }
-            bands_.push_back({&voxel, &voxel, first_tile});
+            bands_.push_back({voxel, voxel, 0, 0});
         }
-        bands_.back().end = &voxel + 1;
-        const auto tile_col = static_cast<std::size_t>(voxel.col / tile_dim);
-        if (tile_col >= met.size()) met.resize(tile_col + 1);
-        met[tile_col] = 1;
-        before = &voxel;
+        row = voxel->row;
+        std::int32_t col = -1;
+        std::int32_t tile_end = 0;  // the first column beyond the tile last met
+        for (; voxel != voxels.end() && voxel->row == row; ++voxel) {
+            if (voxel->col <= col) {
+                if (voxel->col < 0) refuse_outside(*voxel, rows, cols);
+                refuse_order(voxel);
+            }
+            col = voxel->col;
+            if (col < tile_end) continue;
+            if (col >= cols) refuse_outside(*voxel, rows, cols);
+            const auto tile = static_cast<std::size_t>(col / tile_dim);
+            if (tile >= met.size()) met.resize(tile + 1);
+            met[tile] = 1;
+            tile_end = static_cast<std::int32_t>(
+                std::min<std::int64_t>(cols, std::int64_t{tile_dim} * (tile + 1)));
+        }
+        bands_.back().end = voxel;
     }
     end_tile_row();
 }

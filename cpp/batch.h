@@ -8,34 +8,25 @@
 
 namespace temporal_vdb {
 
-/// The voxels of a batch that fall into one leaf of a slice: at most 64, ascending.
-struct LeafBatch {
-    LeafBatch() = default;
-    /// Copies what is filled only.
-    LeafBatch& operator=(const LeafBatch& other) {
-        row = other.row;
-        col = other.col;
-        count = other.count;
-        std::copy_n(other.offset, count, offset);
-        std::copy_n(other.value, count, value);
-        return *this;
+/// Neighbouring voxels of a batch: one row of one leaf, at most eight.
+struct VoxelRun {
+    const Voxel* begin;
+    const Voxel* end;
+
+    /// Place of a voxel's column in its leaf's row; z is added to it.
+    static unsigned col_offset(const Voxel& voxel) {
+        return static_cast<unsigned>(voxel.col & (leaf_dim - 1)) * leaf_dim;
     }
-    LeafBatch(const LeafBatch&) = delete;
-
-    std::int32_t row;  ///< of the leaf's corner
-    std::int32_t col;
-    int count;
-    std::uint16_t offset[64];  ///< in the leaf's buffer, without z
-    float value[64];
-
-    std::int32_t row_of(int i) const { return row + (offset[i] >> 6); }
-    std::int32_t col_of(int i) const { return col + ((offset[i] >> 3) & 7); }
+    /// Place of the run's row in its leaf's buffer.
+    unsigned row_offset() const {
+        return static_cast<unsigned>(begin->row & (leaf_dim - 1)) * leaf_dim * leaf_dim;
+    }
 };
 
-/// A slice's voxels, ascending by (row, col), seen leaf by leaf.
+/// A slice's voxels, ascending by (row, col), as the leaves see them.
 ///
-/// Eight rows make a band of leaves. Within a band the eight rows, each ascending in its columns,
-/// are merged leaf by leaf, so the voxels arrive in leaf order without being sorted or copied.
+/// Eight rows make a band of leaves. A band remembers its leaves while its rows go by, so that each
+/// leaf is looked up, or made, once, and the voxels need no sorting.
 class Batch {
 public:
     /// Throws invalid_argument for a voxel outside the shape or not above the one before it.
@@ -48,60 +39,53 @@ public:
     std::vector<Lower*> touch_nodes(Tree& tree, std::int32_t z) const;
 
     std::size_t bands() const { return bands_.size(); }
+    std::size_t voxels() const { return voxels_; }
 
-    /// Calls body(node, leaf batch) for each leaf of one band, ascending by column. `nodes` comes
-    /// from find_nodes or touch_nodes.
-    template <typename Body>
-    void for_each_leaf(std::size_t band, const std::vector<Lower*>& nodes, const Body& body) const;
+    /// Calls body(leaf, run) for each run of voxels of a band, ascending by row, then column, where
+    /// leaf = find(node, row, col) of the leaf's corner. A leaf that was found is not asked for
+    /// again. `nodes` comes from find_nodes or touch_nodes; `leaves` is scratch space, which a task
+    /// can use for all its bands.
+    template <typename Find, typename Body>
+    void for_each_run(std::size_t band, const std::vector<Lower*>& nodes,
+                      std::vector<Leaf*>& leaves, const Find& find, const Body& body) const;
 
 private:
-    struct Rows {
+    /// Up to eight rows that share their leaves.
+    struct Band {
         const Voxel* begin;
         const Voxel* end;
-        std::size_t first_tile;  ///< of its row of tiles, in tiles_
+        std::size_t first_tile;  ///< its row of tiles: tiles_[first_tile..end_tile]
+        std::size_t end_tile;
     };
 
-    std::vector<Rows> bands_;
+    std::size_t voxels_;
+    std::vector<Band> bands_;
     std::vector<openvdb::Coord> tiles_;  ///< corners of the tiles met, ascending
 };
 
-template <typename Body>
-void Batch::for_each_leaf(std::size_t band, const std::vector<Lower*>& nodes,
-                          const Body& body) const {
-    const Rows& rows = bands_[band];
-    struct Cursor {
-        const Voxel* next;
-        const Voxel* end;
-    };
-    Cursor cursors[leaf_dim];
-    int count = 0;
-    for (const Voxel* voxel = rows.begin; voxel != rows.end;) {
-        const Voxel* begin = voxel;
-        while (voxel != rows.end && voxel->row == begin->row) ++voxel;
-        cursors[count++] = {begin, voxel};
-    }
-    LeafBatch leaf;
-    leaf.row = rows.begin->row & ~(leaf_dim - 1);
-    std::size_t tile = rows.first_tile;
-    while (count > 0) {
-        std::int32_t col = cursors[0].next->col;
-        for (int i = 1; i < count; ++i) col = std::min(col, cursors[i].next->col);
-        leaf.col = col & ~(leaf_dim - 1);
-        leaf.count = 0;
-        int left = 0;
-        for (int i = 0; i < count; ++i) {
-            Cursor cursor = cursors[i];
-            while (cursor.next != cursor.end && (cursor.next->col & ~(leaf_dim - 1)) == leaf.col) {
-                leaf.offset[leaf.count] = static_cast<std::uint16_t>((cursor.next->row & 7) << 6 |
-                                                                     (cursor.next->col & 7) << 3);
-                leaf.value[leaf.count++] = cursor.next->value;
-                ++cursor.next;
-            }
-            if (cursor.next != cursor.end) cursors[left++] = cursor;
+template <typename Find, typename Body>
+void Batch::for_each_run(std::size_t index, const std::vector<Lower*>& nodes,
+                         std::vector<Leaf*>& leaves, const Find& find, const Body& body) const {
+    constexpr int leaves_per_tile = tile_dim / leaf_dim;
+    const Band& band = bands_[index];
+    leaves.assign((band.end_tile - band.first_tile) * leaves_per_tile, nullptr);
+    std::size_t tile = band.first_tile;
+    std::int32_t row = band.begin->row;
+    for (const Voxel* voxel = band.begin; voxel != band.end;) {
+        if (voxel->row != row) {
+            row = voxel->row;
+            tile = band.first_tile;
         }
-        count = left;
-        while (tiles_[tile].y() + tile_dim <= leaf.col) ++tile;
-        body(nodes[tile], leaf);
+        while (voxel->col - tiles_[tile].y() >= tile_dim) ++tile;
+        const int leaf_col = (voxel->col - tiles_[tile].y()) / leaf_dim;
+        Leaf*& leaf = leaves[(tile - band.first_tile) * leaves_per_tile + leaf_col];
+        if (!leaf) leaf = find(nodes[tile], row & ~(leaf_dim - 1), voxel->col & ~(leaf_dim - 1));
+        const std::int32_t last_col = voxel->col | (leaf_dim - 1);
+        const Voxel* begin = voxel;
+        do {
+            ++voxel;
+        } while (voxel != band.end && voxel->row == row && voxel->col <= last_col);
+        body(leaf, VoxelRun{begin, voxel});
     }
 }
 

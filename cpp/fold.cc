@@ -15,7 +15,7 @@ void prepare_fold(TemporalGrid& grid, Span<const ZSpan> spans) {
         const auto& origin = pairs[tile.begin].origin;
         bases.push_back(&touch_lower(deltas, to_3d(origin.x(), origin.y())));
     }
-    grid.workers().for_each(tiles.size() * bands_per_tile, [&](std::size_t task) {
+    grid.workers().for_each(tiles.size() * bands_per_tile, walk_work(pairs), [&](std::size_t task) {
         const NodeRun tile = tiles[task / bands_per_tile];
         const int band = static_cast<int>(task % bands_per_tile);
         LeafPool::Share spare(grid.pool());
@@ -42,7 +42,7 @@ void prepare_fold(TemporalGrid& grid, Span<const ZSpan> spans) {
 void apply_fold(TemporalGrid& grid, Span<const ZSpan> spans) {
     const auto pairs = node_pairs(grid.deltas_for_writing(), grid.exact_for_writing());
     const auto tiles = tiles_of(pairs);
-    grid.workers().for_each(tiles.size() * bands_per_tile, [&](std::size_t task) {
+    grid.workers().for_each(tiles.size() * bands_per_tile, walk_work(pairs), [&](std::size_t task) {
         const NodeRun tile = tiles[task / bands_per_tile];
         const int index = static_cast<int>(task % bands_per_tile);
         Band band(pairs, tile, index);

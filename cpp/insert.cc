@@ -14,86 +14,65 @@ namespace temporal_vdb {
 
 namespace {
 
-/// The node's leaf for a leaf batch at z, or null.
-Leaf* find_leaf(Lower* node, const LeafBatch& batch, std::int32_t z) {
+/// The node's leaf with its corner at (row, col) that holds z, or null.
+Leaf* find_leaf(Lower* node, std::int32_t row, std::int32_t col, std::int32_t z) {
     if (!node) return nullptr;
-    const auto n = Lower::coordToOffset(to_3d(batch.row, batch.col, z));
+    const auto n = Lower::coordToOffset(to_3d(row, col, z));
     return node->getChildMask().isOn(n) ? node->getTable()[n].getChild() : nullptr;
 }
 
-Leaf& touch_leaf(Lower& node, const LeafBatch& batch, std::int32_t z, LeafPool::Share& spare) {
-    if (Leaf* leaf = find_leaf(&node, batch, z)) return *leaf;
-    Leaf* leaf = spare.take(to_3d(batch.row, batch.col, z));
-    node.addLeaf(leaf);
-    return *leaf;
+/// What a task needs for filling bands.
+struct Filler {
+    explicit Filler(LeafPool& pool) : spare(pool) {}
+
+    Leaf* touch_leaf(Lower& node, std::int32_t row, std::int32_t col, std::int32_t z) {
+        Leaf* leaf = find_leaf(&node, row, col, z);
+        if (!leaf) {
+            leaf = spare.take(to_3d(row, col, z));
+            node.addLeaf(leaf);
+        }
+        return leaf;
+    }
+
+    LeafPool::Share spare;
+    std::vector<Leaf*> leaves;
+};
+
+/// Calls body(leaf, run) for all runs of the batch, with leaves made where there are none.
+template <typename Body>
+void for_each_touched(const TemporalGrid& grid, Tree& tree, std::int32_t z, const Batch& batch,
+                      const Body& body) {
+    const auto nodes = batch.touch_nodes(tree, z);
+    grid.workers().for_each_with(
+        batch.bands(), batch.voxels(), [&] { return Filler(grid.pool()); },
+        [&](Filler& filler, std::size_t band) {
+            batch.for_each_run(
+                band, nodes, filler.leaves,
+                [&](Lower* node, std::int32_t row, std::int32_t col) {
+                    return filler.touch_leaf(*node, row, col, z);
+                },
+                body);
+        });
 }
 
 /// Makes the leaves that the batch needs at z. Changes no value.
 void touch_leaves(const TemporalGrid& grid, Tree& tree, std::int32_t z, const Batch& batch) {
-    const auto nodes = batch.touch_nodes(tree, z);
-    grid.workers().for_each(batch.bands(), [&](std::size_t band) {
-        LeafPool::Share spare(grid.pool());
-        batch.for_each_leaf(band, nodes, [&](Lower* node, const LeafBatch& leaf) {
-            touch_leaf(*node, leaf, z, spare);
-        });
-    });
+    for_each_touched(grid, tree, z, batch, [](Leaf*, VoxelRun) {});
 }
 
-/// Sets the voxels of leaf batches in slice z, value and mask written straight. A group at a time:
-/// a leaf is several cache misses, and those of the group are asked for before any is needed.
-class SliceWriter {
-public:
-    SliceWriter(LeafPool& pool, std::int32_t z)
-        : spare_(pool), z_(z), z_in_leaf_(static_cast<unsigned>(z & (leaf_dim - 1))) {}
-
-    void write(Lower& node, const LeafBatch& voxels) {
-        Leaf& leaf = touch_leaf(node, voxels, z_, spare_);
-        __builtin_prefetch(&leaf, 1);
-        __builtin_prefetch(&leaf.getValueMask(), 1);
-        leaves_[count_] = &leaf;
-        batches_[count_] = voxels;
-        if (++count_ == group) flush();
-    }
-
-    void flush() {
-        for (int i = 0; i < count_; ++i) {
-            const float* values = leaves_[i]->buffer().data();
-            for (int k = 0; k < batches_[i].count; ++k) {
-                __builtin_prefetch(values + batches_[i].offset[k], 1);
-            }
-        }
-        for (int i = 0; i < count_; ++i) {
-            const LeafBatch& voxels = batches_[i];
-            float* values = leaves_[i]->buffer().data();
-            auto& mask = leaves_[i]->getValueMask();
-            for (int k = 0; k < voxels.count; ++k) {
-                const unsigned at = voxels.offset[k] | z_in_leaf_;
-                values[at] = voxels.value[k];
-                mask.setOn(at);
-            }
-        }
-        count_ = 0;
-    }
-
-private:
-    static constexpr int group = 16;
-
-    LeafPool::Share spare_;
-    std::int32_t z_;
-    unsigned z_in_leaf_;
-    int count_ = 0;
-    Leaf* leaves_[group];
-    LeafBatch batches_[group];
-};
-
+/// Sets the batch's voxels in slice z, value and mask written straight.
 void set_voxels(const TemporalGrid& grid, Tree& tree, std::int32_t z, const Batch& batch) {
-    const auto nodes = batch.touch_nodes(tree, z);
-    grid.workers().for_each(batch.bands(), [&](std::size_t band) {
-        SliceWriter writer(grid.pool(), z);
-        batch.for_each_leaf(band, nodes, [&](Lower* node, const LeafBatch& voxels) {
-            writer.write(*node, voxels);
-        });
-        writer.flush();
+    const auto z_in_leaf = static_cast<unsigned>(z & (leaf_dim - 1));
+    for_each_touched(grid, tree, z, batch, [z_in_leaf](Leaf* leaf, VoxelRun run) {
+        const unsigned row_offset = run.row_offset();
+        float* values = leaf->buffer().data() + row_offset;
+        std::uint64_t bits = 0;
+        for (const Voxel* voxel = run.begin; voxel != run.end; ++voxel) {
+            const unsigned at = VoxelRun::col_offset(*voxel) | z_in_leaf;
+            values[at] = voxel->value;
+            bits |= std::uint64_t{1} << at;
+        }
+        leaf->getValueMask().getWord<std::uint64_t>(row_offset / 64) |= bits;
     });
 }
 
@@ -105,33 +84,39 @@ void set_voxels(const TemporalGrid& grid, Tree& tree, std::int32_t z, const Batc
     throw Error::at(ErrorCode::exact_mark, row, col, 0.0f, "the weight has an exact mark");
 }
 
+/// Calls body(leaf or null, voxel, its place in a leaf) for all voxels of the batch, ascending.
+template <typename Body>
+void for_each_found(Tree& tree, std::int32_t z, const Batch& batch, const Body& body) {
+    const auto nodes = batch.find_nodes(tree, z);
+    const auto z_in_leaf = static_cast<unsigned>(z & (leaf_dim - 1));
+    std::vector<Leaf*> leaves;
+    for (std::size_t band = 0; band < batch.bands(); ++band) {
+        batch.for_each_run(
+            band, nodes, leaves,
+            [z](Lower* node, std::int32_t row, std::int32_t col) {
+                return find_leaf(node, row, col, z);
+            },
+            [&](const Leaf* leaf, VoxelRun run) {
+                for (const Voxel* voxel = run.begin; voxel != run.end; ++voxel) {
+                    body(leaf, *voxel, run.row_offset() | VoxelRun::col_offset(*voxel) | z_in_leaf);
+                }
+            });
+    }
+}
+
 /// Throws for the first voxel of the batch that cannot be accumulated.
 void check_sums(TemporalGrid& grid, std::int32_t z, const Batch& batch) {
-    const auto deltas = batch.find_nodes(grid.deltas_for_writing(), z);
-    const auto exact = grid.exact() ? batch.find_nodes(*grid.exact_for_writing(), z)
-                                    : std::vector<Lower*>(deltas.size());
-    const auto z_in_leaf = static_cast<unsigned>(z & (leaf_dim - 1));
     const FloatMode ieee;
-    for (std::size_t band = 0; band < batch.bands(); ++band) {
-        batch.for_each_leaf(band, exact, [&](Lower* node, const LeafBatch& voxels) {
-            const Leaf* leaf = find_leaf(node, voxels, z);
-            for (int i = 0; leaf && i < voxels.count; ++i) {
-                if (leaf->isValueOn(voxels.offset[i] | z_in_leaf)) {
-                    refuse_mark(voxels.row_of(i), voxels.col_of(i));
-                }
-            }
+    if (Tree* exact = grid.exact_for_writing()) {
+        for_each_found(*exact, z, batch, [](const Leaf* leaf, const Voxel& voxel, unsigned at) {
+            if (leaf && leaf->isValueOn(at)) refuse_mark(voxel.row, voxel.col);
         });
     }
-    for (std::size_t band = 0; band < batch.bands(); ++band) {
-        batch.for_each_leaf(band, deltas, [&](Lower* node, const LeafBatch& voxels) {
-            const Leaf* leaf = find_leaf(node, voxels, z);
-            for (int i = 0; i < voxels.count; ++i) {
-                const float before = leaf ? leaf->getValue(voxels.offset[i] | z_in_leaf) : 0.0f;
-                const float sum = before + voxels.value[i];
-                if (!std::isfinite(sum)) refuse_sum(voxels.row_of(i), voxels.col_of(i), sum);
-            }
-        });
-    }
+    for_each_found(grid.deltas_for_writing(), z, batch,
+                   [](const Leaf* leaf, const Voxel& voxel, unsigned at) {
+                       const float sum = (leaf ? leaf->getValue(at) : 0.0f) + voxel.value;
+                       if (!std::isfinite(sum)) refuse_sum(voxel.row, voxel.col, sum);
+                   });
 }
 
 /// Adds to one voxel of a leaf and says whether it is active now: a sum of exactly 0 is not.
@@ -197,16 +182,13 @@ void accumulate(TemporalGrid& grid, std::int32_t z, Span<const Voxel> voxels) {
         remove_empty(grid, {z, z});
         throw;
     }
-    const auto nodes = batch.find_nodes(tree, z);
     const auto z_in_leaf = static_cast<unsigned>(z & (leaf_dim - 1));
     std::atomic<bool> some_off{false};
-    grid.workers().for_each(batch.bands(), [&](std::size_t band) {
-        batch.for_each_leaf(band, nodes, [&](Lower* node, const LeafBatch& sums) {
-            Leaf& leaf = *find_leaf(node, sums, z);
-            for (int i = 0; i < sums.count; ++i) {
-                if (!add_voxel(leaf, sums.offset[i] | z_in_leaf, sums.value[i])) some_off = true;
-            }
-        });
+    for_each_touched(grid, tree, z, batch, [&](Leaf* leaf, VoxelRun run) {
+        for (const Voxel* voxel = run.begin; voxel != run.end; ++voxel) {
+            const unsigned at = run.row_offset() | VoxelRun::col_offset(*voxel) | z_in_leaf;
+            if (!add_voxel(*leaf, at, voxel->value)) some_off = true;
+        }
     });
     if (some_off) remove_empty(grid, {z, z});
 }

@@ -35,7 +35,7 @@ Lower& touch_lower(Tree& tree, const openvdb::Coord& xyz) {
 
 void remove_empty(Tree& tree, const Workers& workers, LeafPool& pool, ZSpan span) {
     const auto nodes = nodes_in(tree, span);
-    workers.for_each(nodes.size() * bands_per_tile, [&](std::size_t task) {
+    workers.for_each(nodes.size() * bands_per_tile, walk_work(nodes), [&](std::size_t task) {
         Lower& node = *nodes[task / bands_per_tile];
         std::vector<std::unique_ptr<Leaf>> emptied;
         for_each_leaf(node, static_cast<int>(task % bands_per_tile), [&](int, Leaf& leaf) {
@@ -56,7 +56,7 @@ void remove_empty(Tree& tree, const Workers& workers, LeafPool& pool, ZSpan span
 
 void switch_off(Tree& tree, const Workers& workers, ZSpan span) {
     const auto nodes = nodes_in(tree, span);
-    workers.for_each(nodes.size() * bands_per_tile, [&](std::size_t task) {
+    workers.for_each(nodes.size() * bands_per_tile, walk_work(nodes), [&](std::size_t task) {
         Lower& node = *nodes[task / bands_per_tile];
         for_each_leaf(node, static_cast<int>(task % bands_per_tile), [&](int, Leaf& leaf) {
             const std::uint64_t zs = z_mask(leaf.origin().z(), span);

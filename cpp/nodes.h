@@ -88,6 +88,24 @@ auto node_pairs(TreeT& deltas, TreeT* exact) {
     return pairs;
 }
 
+/// The work of a walk over all leaves, for Workers: a leaf is worth some voxels.
+template <typename NodeT>
+std::size_t walk_work(const std::vector<NodeT*>& nodes) {
+    std::size_t leaves = 0;
+    for (const NodeT* node : nodes) leaves += node->getChildMask().countOn();
+    return 8 * leaves;
+}
+
+template <typename NodeT>
+std::size_t walk_work(const std::vector<NodePair<NodeT>>& pairs) {
+    std::size_t leaves = 0;
+    for (const auto& pair : pairs) {
+        if (pair.deltas) leaves += pair.deltas->getChildMask().countOn();
+        if (pair.exact) leaves += pair.exact->getChildMask().countOn();
+    }
+    return 8 * leaves;
+}
+
 /// A run of equal (x, y), or of equal x, in a sorted list of nodes: list[begin..end].
 struct NodeRun {
     std::size_t begin;

@@ -36,8 +36,9 @@ void append(const Workers& workers, const ConstNodes& nodes, const std::vector<N
             Span<const std::int32_t> zs, Slices& out) {
     const std::size_t bands = tile_rows.size() * bands_per_tile;
     const std::size_t stride = zs.size * leaf_dim;
+    const std::size_t work = walk_work(nodes);
     std::vector<std::uint64_t> places(bands * stride, 0);
-    workers.for_each(bands, [&](std::size_t task) {
+    workers.for_each(bands, work, [&](std::size_t task) {
         std::uint64_t* counts = &places[task * stride];
         for_each_slice_leaf(
             nodes, tile_rows[task / bands_per_tile], static_cast<int>(task % bands_per_tile), zs,
@@ -61,7 +62,7 @@ void append(const Workers& workers, const ConstNodes& nodes, const std::vector<N
         out.offsets.push_back(next);
     }
     out.voxels.resize(next);
-    workers.for_each(bands, [&](std::size_t task) {
+    workers.for_each(bands, work, [&](std::size_t task) {
         std::uint64_t* place = &places[task * stride];
         for_each_slice_leaf(
             nodes, tile_rows[task / bands_per_tile], static_cast<int>(task % bands_per_tile), zs,

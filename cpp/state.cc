@@ -45,7 +45,7 @@ public:
     /// Calls body(task, window, states) for each band, states[row][col] being those of its window.
     template <typename Body>
     void for_each(Span<const ZSpan> spans, const Body& body) const {
-        workers_.for_each(size(), [&](std::size_t task) {
+        workers_.for_each(size(), walk_work(pairs_), [&](std::size_t task) {
             const Window window = this->window(task);
             if (window.empty()) return;
             const NodeRun tile = tiles_[task / bands_per_tile];

@@ -49,7 +49,7 @@ void normalize(Tree& tree, const std::string& name, std::int32_t rows, std::int3
     tree.voxelizeActiveTiles();
     // Inactive voxels may hold anything in a foreign file; ours hold 0.
     const auto nodes = lower_nodes(tree);
-    workers.for_each(nodes.size() * bands_per_tile, [&](std::size_t task) {
+    workers.for_each(nodes.size() * bands_per_tile, walk_work(nodes), [&](std::size_t task) {
         for_each_leaf(*nodes[task / bands_per_tile], static_cast<int>(task % bands_per_tile),
                       [](int, Leaf& leaf) {
                           float* values = leaf.buffer().data();
@@ -112,7 +112,7 @@ Figures figures(const TemporalGrid& grid) {
     Figures sum{};
     const auto count = [&](const Tree& tree, bool has_base, std::atomic<std::uint64_t>& voxels) {
         const auto nodes = lower_nodes(tree);
-        grid.workers().for_each(nodes.size(), [&](std::size_t i) {
+        grid.workers().for_each(nodes.size(), walk_work(nodes), [&](std::size_t i) {
             for (int band = 0; band < bands_per_tile; ++band) {
                 for_each_leaf(*nodes[i], band, [&](int, const Leaf& leaf) {
                     std::uint64_t at_zero = 0;

@@ -72,8 +72,7 @@ impl DeltaDetector {
                     continue;
                 }
                 let difference = f64::from(value) - f64::from(state);
-                // Written so that a NaN counts as a change.
-                if !(difference.abs() <= f64::from(self.threshold)) {
+                if difference.is_nan() || difference.abs() > f64::from(self.threshold) {
                     deltas.insert(weight, value - state);
                 }
             }

@@ -1,7 +1,6 @@
 //! The bridge to the C++ kernels. `include/temporal_vdb/bridge.h` reads the same; only `grid.rs`
 //! and `float_mode.rs` may use this.
 #![allow(unsafe_code)]
-#![allow(unreachable_pub)] // the macro makes its items public inside a private module
 
 use std::path::PathBuf;
 
@@ -111,6 +110,9 @@ mod bridge {
         fn file_oldest(file: &LayerFile) -> i32;
         fn file_steps(file: &LayerFile) -> &[i32];
         fn take_grid(file: Pin<&mut LayerFile>) -> Result<UniquePtr<TemporalGrid>>;
+
+        fn set_voxelwise(grid: Pin<&mut TemporalGrid>, z: i32, voxels: &[Voxel]) -> Result<()>;
+        fn sum_voxelwise(grid: &TemporalGrid, last: i32) -> Result<UniquePtr<TemporalGrid>>;
 
         /// Throws one of what can be thrown, so that the way of errors itself is tested.
         #[allow(dead_code)] // for the tests below

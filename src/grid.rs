@@ -160,6 +160,18 @@ impl Grid {
             .collect())
     }
 
+    /// What [`Grid::insert_slice`] does, voxel by voxel in any order; see `baseline.rs`.
+    pub(crate) fn set_voxelwise(&mut self, z: i32, voxels: &[Voxel]) -> Result<()> {
+        Ok(ffi::set_voxelwise(self.raw.pin_mut(), z, voxels)?)
+    }
+
+    /// What [`Grid::sparse_state`] does, voxel by voxel: a grid with the state as its base.
+    pub(crate) fn sum_voxelwise(&self, last: i32) -> Result<Grid> {
+        Ok(Grid {
+            raw: ffi::sum_voxelwise(&self.raw, last)?,
+        })
+    }
+
     /// Writes a grid whose z are timesteps, whole or not at all.
     pub(crate) fn write_vdb(&self, oldest: i32, steps: &[i32], path: &Path) -> Result<()> {
         ffi::write_vdb(&self.raw, oldest, steps, bytes_of(path))

@@ -22,10 +22,12 @@
 //! }
 //! assert_eq!(storage.dense_at_time(1).await?.values, run[0]);
 //! assert_eq!(storage.weight_history(0, 2).await?, [(0, 0.0), (1, 0.3), (2, 0.7)]);
-//! # temporal_vdb::Result::Ok(())
+//! # Ok::<(), temporal_vdb::Error>(())
 //! # }).unwrap();
 //! ```
 
+#[doc(hidden)]
+pub mod baseline;
 mod blocking;
 mod co_occurrence;
 mod coordinate;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <temporal_vdb/bridge.h>
 
+#include <temporal_vdb/baseline.h>
 #include <temporal_vdb/error.h>
 #include <temporal_vdb/fold.h>
 #include <temporal_vdb/insert.h>
@@ -192,6 +193,14 @@ rust::Slice<const std::int32_t> file_steps(const LayerFile& file) { return slice
 
 std::unique_ptr<TemporalGrid> take_grid(LayerFile& file) {
     return std::make_unique<TemporalGrid>(std::move(file.grid));
+}
+
+void set_voxelwise(TemporalGrid& grid, std::int32_t z, rust::Slice<const Voxel> voxels) {
+    temporal_vdb::set_voxelwise(grid, z, span(voxels));
+}
+
+std::unique_ptr<TemporalGrid> sum_voxelwise(const TemporalGrid& grid, std::int32_t last) {
+    return std::make_unique<TemporalGrid>(temporal_vdb::sum_voxelwise(grid, last));
 }
 
 void throw_exception(std::int32_t which) {

@@ -70,6 +70,9 @@ std::int32_t file_oldest(const LayerFile& file);
 rust::Slice<const std::int32_t> file_steps(const LayerFile& file);
 std::unique_ptr<TemporalGrid> take_grid(LayerFile& file);
 
+void set_voxelwise(TemporalGrid& grid, std::int32_t z, rust::Slice<const Voxel> voxels);
+std::unique_ptr<TemporalGrid> sum_voxelwise(const TemporalGrid& grid, std::int32_t last);
+
 void throw_exception(std::int32_t which);
 
 }  // namespace bridge

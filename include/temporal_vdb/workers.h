@@ -27,22 +27,33 @@ public:
 
     /// Calls body(i) once for each i in 0..count, in any order, on any of the threads. The body
     /// must write only what belongs to its own i: then the number of threads cannot show.
+    ///
+    /// `work` is a rough number of steps (voxels written, leaves read) of all i together: below a
+    /// few thousand, waking a second thread costs more than it brings.
     template <typename Body>
-    void for_each(std::size_t count, const Body& body) const {
-        if (threads_ == 1 || count <= 1) {
+    void for_each(std::size_t count, std::size_t work, const Body& body) const {
+        struct Nothing {};
+        for_each_with(
+            count, work, [] { return Nothing{}; }, [&](Nothing&, std::size_t i) { body(i); });
+    }
+
+    /// The same, as body(tool, i): tool = make() serves the many i that one thread takes in a row.
+    template <typename Make, typename Body>
+    void for_each_with(std::size_t count, std::size_t work, const Make& make,
+                       const Body& body) const {
+        const auto range = [&](std::size_t begin, std::size_t end) {
             const FloatMode ieee;
-            for (std::size_t i = 0; i < count; ++i) body(i);
-            return;
-        }
+            auto tool = make();
+            for (std::size_t i = begin; i < end; ++i) body(tool, i);
+        };
+        constexpr std::size_t worth_a_task = 1024;
+        if (threads_ == 1 || count <= 1 || work < 2 * worth_a_task) return range(0, count);
+        const std::size_t grain = std::max<std::size_t>(1, count * worth_a_task / work);
         tbb::task_arena arena(threads_);
         arena.execute([&] {
-            tbb::parallel_for(tbb::blocked_range<std::size_t>(0, count),
-                              [&](const tbb::blocked_range<std::size_t>& range) {
-                                  const FloatMode ieee;
-                                  for (std::size_t i = range.begin(); i != range.end(); ++i) {
-                                      body(i);
-                                  }
-                              });
+            tbb::parallel_for(
+                tbb::blocked_range<std::size_t>(0, count, grain),
+                [&](const tbb::blocked_range<std::size_t>& r) { range(r.begin(), r.end()); });
         });
     }
 

@@ -1,0 +1,135 @@
+//! States read back from a recording, against the ones kept aside while training.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use ndarray::Array2;
+
+use super::digits::Digits;
+use super::mlp::Mlp;
+use super::recording::Recording;
+use super::training::Kept;
+use crate::progress::Progress;
+
+/// One state that was read back.
+pub(super) struct State {
+    pub(super) step: usize,
+    /// Test accuracy of the network while it was trained, 0..=1.
+    pub(super) trained: f64,
+    /// Test accuracy of the network that was read back.
+    pub(super) accuracy: f64,
+    /// Whether all its weights have the bits that were trained.
+    pub(super) same_bits: bool,
+    /// The largest distance of a weight from the trained one.
+    pub(super) largest_error: f64,
+}
+
+impl State {
+    pub(super) fn difference(&self) -> f64 {
+        (self.accuracy - self.trained).abs()
+    }
+}
+
+/// All states kept aside, read back from one recording.
+pub(super) struct ReadBack {
+    pub(super) states: Vec<State>,
+    /// For each matrix the largest distance of a weight from the trained one, over all states.
+    pub(super) largest_errors: Vec<f64>,
+    /// Time for the last state: the one with the most steps to add up.
+    pub(super) last_time: Duration,
+}
+
+impl ReadBack {
+    pub(super) async fn measure(
+        recording: &Recording,
+        kept: &[Kept],
+        digits: &Digits,
+        progress: &Progress,
+    ) -> Result<Self> {
+        let mut read_back = ReadBack {
+            states: Vec::with_capacity(kept.len()),
+            largest_errors: vec![0.0; recording.matrices.len()],
+            last_time: Duration::ZERO,
+        };
+        for kept in kept {
+            let (layers, time) = recording.state(kept.step).await?;
+            read_back.last_time = time;
+            let pairs = || layers.iter().zip(&kept.layers);
+            let same_bits = pairs().all(|(found, trained)| same_bits(found, trained));
+            let mut state_error = 0.0f64;
+            for (largest, (found, trained)) in read_back.largest_errors.iter_mut().zip(pairs()) {
+                let error = largest_error(found, trained);
+                *largest = largest.max(error);
+                state_error = state_error.max(error);
+            }
+            read_back.states.push(State {
+                step: kept.step,
+                trained: kept.accuracy,
+                accuracy: Mlp::from_layers(layers)?.accuracy(&digits.test),
+                same_bits,
+                largest_error: state_error,
+            });
+            progress.advance();
+        }
+        Ok(read_back)
+    }
+
+    pub(super) fn same_count(&self) -> usize {
+        self.states.iter().filter(|state| state.same_bits).count()
+    }
+
+    /// Mean over all states of how far the accuracies are apart.
+    pub(super) fn mean_difference(&self) -> f64 {
+        let sum: f64 = self.states.iter().map(State::difference).sum();
+        sum / self.states.len() as f64
+    }
+
+    /// The state whose accuracies are furthest apart.
+    pub(super) fn worst(&self) -> Option<&State> {
+        let by_difference = |a: &&State, b: &&State| a.difference().total_cmp(&b.difference());
+        self.states.iter().max_by(by_difference)
+    }
+}
+
+fn same_bits(a: &Array2<f32>, b: &Array2<f32>) -> bool {
+    a.dim() == b.dim() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+}
+
+/// Infinite where one of the weights is NaN and the other one differs.
+fn largest_error(found: &Array2<f32>, trained: &Array2<f32>) -> f64 {
+    let pairs = found.iter().zip(trained);
+    pairs
+        .filter(|(found, trained)| found.to_bits() != trained.to_bits())
+        .map(|(&found, &trained)| (f64::from(found) - f64::from(trained)).abs())
+        .map(|error| if error.is_nan() { f64::INFINITY } else { error })
+        .fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn zeros_of_either_sign_are_equal_but_not_the_same() {
+        assert!(same_bits(
+            &array![[0.0, f32::NAN]],
+            &array![[0.0, f32::NAN]]
+        ));
+        assert!(!same_bits(&array![[0.0]], &array![[-0.0]]));
+        assert_eq!(largest_error(&array![[0.0]], &array![[-0.0]]), 0.0);
+    }
+
+    #[test]
+    fn a_lost_nan_is_no_small_error() {
+        let (found, trained) = (array![[1.0, 2.0]], array![[0.5, 2.25]]);
+        assert_eq!(largest_error(&found, &trained), 0.5);
+        assert_eq!(
+            largest_error(&found, &array![[f32::NAN, 2.0]]),
+            f64::INFINITY
+        );
+        let same = array![[f32::NAN]];
+        assert_eq!(largest_error(&same, &same), 0.0);
+    }
+}

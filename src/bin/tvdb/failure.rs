@@ -1,0 +1,126 @@
+//! What the user is told when something failed.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use anyhow::Error;
+use temporal_vdb::ErrorKind;
+
+/// What shells report for a program that Ctrl-C ended: 128 + SIGINT.
+const INTERRUPTED: u8 = 130;
+
+/// Ctrl-C was pressed.
+#[derive(Debug)]
+pub(crate) struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl StdError for Interrupted {}
+
+/// An error together with what to do about it.
+#[derive(Debug)]
+struct Hinted {
+    error: Error,
+    hint: String,
+}
+
+impl fmt::Display for Hinted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl StdError for Hinted {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.error.source()
+    }
+}
+
+/// Adds to an error what to do about it.
+pub(crate) fn with_hint(error: impl Into<Error>, hint: impl Into<String>) -> Error {
+    Error::new(Hinted {
+        error: error.into(),
+        hint: hint.into(),
+    })
+}
+
+/// Writes an error with its causes, and a hint where there is one, to stderr.
+pub(crate) fn report(error: &Error) -> ExitCode {
+    let mut text = format!("error: {}\n", causes(error));
+    if let Some(hint) = hint_of(error) {
+        text.push_str(&format!("hint: {hint}\n"));
+    }
+    // Where stderr is closed there is nobody left to tell.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+    if error.is::<Interrupted>() {
+        INTERRUPTED.into()
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// The error and its sources in one line. Some messages already end in their source's.
+fn causes(error: &Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+fn hint_of(error: &Error) -> Option<&str> {
+    error.chain().find_map(|cause| {
+        if let Some(hinted) = cause.downcast_ref::<Hinted>() {
+            return Some(hinted.hint.as_str());
+        }
+        match cause.downcast_ref::<temporal_vdb::Error>()?.kind() {
+            ErrorKind::Io => {
+                Some("is the folder there, may you write to it, and has the disk room?")
+            }
+            ErrorKind::Internal => Some("this is a fault of tvdb or OpenVDB; please report it"),
+            _ => None,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::{Context, anyhow};
+
+    use super::*;
+
+    fn denied() -> io::Error {
+        io::Error::new(io::ErrorKind::PermissionDenied, "not allowed")
+    }
+
+    #[test]
+    fn causes_are_joined_and_not_repeated() {
+        let error = Err::<(), _>(denied()).context("cannot write");
+        assert_eq!(causes(&error.unwrap_err()), "cannot write: not allowed");
+        let library = temporal_vdb::Error::Io {
+            path: "a.vdb".into(),
+            source: denied(),
+        };
+        let error = Error::new(library).context("exporting");
+        assert_eq!(causes(&error), "exporting: a.vdb: not allowed");
+        assert!(hint_of(&error).unwrap().contains("folder"));
+    }
+
+    #[test]
+    fn a_hint_is_found_below_later_context() {
+        let error = with_hint(denied(), "use another folder").context("preparing");
+        assert_eq!(causes(&error), "preparing: not allowed");
+        assert_eq!(hint_of(&error), Some("use another folder"));
+        assert_eq!(hint_of(&anyhow!("plain")), None);
+    }
+}

@@ -1,0 +1,78 @@
+//! `tvdb`: every step of a model's weights, from the command line.
+
+mod demo;
+mod failure;
+mod output;
+mod progress;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
+use tokio::signal::ctrl_c;
+
+use failure::Interrupted;
+
+/// Keeps every step of a model's weights as OpenVDB volumes
+/// whose third axis is time.
+#[derive(Parser)]
+#[command(version, verbatim_doc_comment, disable_help_subcommand = true)]
+#[command(after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+
+    /// Print the result as one JSON object
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    Demo(demo::Options),
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 wrong usage,
+            130 interrupted with Ctrl-C.";
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::report(&error),
+    }
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    let runtime = Runtime::new().context("cannot start the async runtime")?;
+    // When this returns, the runtime is dropped and waits for the one library call that may still
+    // be at work: an export that Ctrl-C came upon is completed, not left half-written.
+    runtime.block_on(async {
+        tokio::select! {
+            result = dispatch(cli) => result,
+            signal = ctrl_c() => {
+                signal.context("cannot listen for Ctrl-C")?;
+                Err(Interrupted.into())
+            }
+        }
+    })
+}
+
+async fn dispatch(cli: &Cli) -> Result<()> {
+    match &cli.verb {
+        Verb::Demo(options) => demo::run(options, cli.json).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,31 @@
+//! Progress of long work: on a terminal's stderr, and nowhere else.
+
+use std::borrow::Cow;
+
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+
+/// A bar that vanishes when it is dropped, so that results and errors begin on a clean line.
+pub(crate) struct Progress(ProgressBar);
+
+impl Progress {
+    /// A bar of `length` units of work.
+    pub(crate) fn new(length: u64) -> Self {
+        let style = ProgressStyle::with_template("{msg:22} {wide_bar} {percent:>3} %")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        Progress(
+            ProgressBar::new(length)
+                .with_style(style)
+                .with_finish(ProgressFinish::AndClear),
+        )
+    }
+
+    /// Says what is being done now.
+    pub(crate) fn doing(&self, what: impl Into<Cow<'static, str>>) {
+        self.0.set_message(what);
+    }
+
+    /// Counts one unit of work as done.
+    pub(crate) fn advance(&self) {
+        self.0.inc(1);
+    }
+}

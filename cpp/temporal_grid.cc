@@ -3,12 +3,13 @@
 
 #include <temporal_vdb/error.h>
 
-#include "nodes.h"
+#include "band.h"
 
 #include <openvdb/tools/Count.h>
 #include <openvdb/tools/Prune.h>
 
 #include <atomic>
+#include <cmath>
 #include <utility>
 
 namespace temporal_vdb {
@@ -26,9 +27,32 @@ std::string text(const openvdb::Coord& xyz) {
            std::to_string(xyz.z()) + ")";
 }
 
+/// What the voxels of a tree mean.
+enum class Content { deltas, marks };
+
+/// Inactive voxels may hold anything in a foreign file, ours hold 0; and what adds nothing, or is
+/// an absent weight of the base, is inactive.
+template <typename Refuse>
+void normalize(Leaf& leaf, Content what, const Refuse& refuse) {
+    float* values = leaf.buffer().data();
+    for (unsigned i = 0; i < Leaf::SIZE; ++i) {
+        const openvdb::Coord xyz = leaf.offsetToGlobalCoord(i);
+        const bool delta = what == Content::deltas && xyz.z() > 0;
+        const bool on = leaf.isValueOn(i);
+        if (on && delta && !std::isfinite(values[i])) {
+            refuse("has the delta " + std::to_string(values[i]) + " at " + text(xyz));
+        }
+        const bool nothing = delta ? !present(values[i] + 0.0f) : !present(values[i]);
+        if (!on || (nothing && what == Content::deltas)) {
+            values[i] = 0.0f;
+            leaf.setValueOff(i);
+        }
+    }
+}
+
 /// Brings a tree made elsewhere into the form that the kernels rely on.
-void normalize(Tree& tree, const std::string& name, std::int32_t rows, std::int32_t cols,
-               std::int32_t z_limit, const Workers& workers) {
+void normalize(Tree& tree, Content what, const std::string& name, std::int32_t rows,
+               std::int32_t cols, std::int32_t z_limit, const Workers& workers) {
     const auto refuse = [&](const std::string& why) {
         throw Error(ErrorCode::not_a_layer, "grid '" + name + "' " + why);
     };
@@ -47,16 +71,10 @@ void normalize(Tree& tree, const std::string& name, std::int32_t rows, std::int3
         }
     }
     tree.voxelizeActiveTiles();
-    // Inactive voxels may hold anything in a foreign file; ours hold 0.
     const auto nodes = lower_nodes(tree);
     workers.for_each(nodes.size() * bands_per_tile, walk_work(nodes), [&](std::size_t task) {
         for_each_leaf(*nodes[task / bands_per_tile], static_cast<int>(task % bands_per_tile),
-                      [](int, Leaf& leaf) {
-                          float* values = leaf.buffer().data();
-                          for (auto off = leaf.getValueMask().beginOff(); off; ++off) {
-                              values[off.pos()] = 0.0f;
-                          }
-                      });
+                      [&](int, Leaf& leaf) { normalize(leaf, what, refuse); });
     });
     openvdb::tools::pruneInactive(tree, /*threaded=*/false);
     tree.root().eraseBackgroundTiles();
@@ -84,10 +102,10 @@ TemporalGrid::TemporalGrid(openvdb::FloatGrid::Ptr deltas, openvdb::FloatGrid::P
                            std::string name, std::int32_t rows, std::int32_t cols,
                            std::int32_t z_limit, int threads, std::size_t spare_bytes)
     : TemporalGrid(std::move(name), rows, cols, threads, spare_bytes) {
-    normalize(deltas->tree(), name_, rows, cols, z_limit, workers_);
+    normalize(deltas->tree(), Content::deltas, name_, rows, cols, z_limit, workers_);
     deltas_->setTree(deltas->treePtr());
     if (exact) {
-        normalize(exact->tree(), name_ + ".exact", rows, cols, z_limit, workers_);
+        normalize(exact->tree(), Content::marks, name_ + ".exact", rows, cols, z_limit, workers_);
         make_exact();
         exact_->setTree(exact->treePtr());
         drop_empty_exact();

@@ -166,7 +166,11 @@ openvdb::FloatGrid::Ptr read_grid(openvdb::io::File& file, const std::string& na
 std::string choose(openvdb::io::File& file, const std::string& asked) {
     std::vector<std::string> names;
     for (auto name = file.beginName(); name != file.endName(); ++name) {
-        if (!ends_with(name.gridName(), exact_suffix)) names.push_back(name.gridName());
+        const std::string grid = name.gridName();
+        // Marks go with the layer that they belong to; alone, such a grid is a layer of that name.
+        const bool marks = ends_with(grid, exact_suffix) &&
+                           file.hasGrid(grid.substr(0, grid.size() - std::strlen(exact_suffix)));
+        if (!marks) names.push_back(grid);
     }
     if (names.empty()) refuse("the file holds no grid");
     if (asked.empty() && names.size() == 1) return names.front();

@@ -127,13 +127,18 @@ impl Delta {
         if zeros {
             deltas.retain(|voxel| !is_zero(voxel.value));
         }
-        Ok(Delta {
-            changes: Arc::new(Changes {
-                shape,
-                deltas,
-                marks,
-            }),
-        })
+        Ok(Delta::from_checked(shape, deltas, marks))
+    }
+
+    /// From voxels that are sorted, inside the shape and, for deltas, finite and non-zero by the
+    /// way they were made.
+    pub(crate) fn from_checked(shape: (i32, i32), deltas: Vec<Voxel>, marks: Vec<Voxel>) -> Self {
+        let changes = Arc::new(Changes {
+            shape,
+            deltas,
+            marks,
+        });
+        Delta { changes }
     }
 
     /// Rows and columns of the layer.

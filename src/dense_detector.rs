@@ -87,8 +87,7 @@ impl DenseDetector {
                 }
             }
         });
-        let (rows, cols) = self.shape;
-        Delta::from_sorted(rows, cols, deltas, marks)
+        Ok(Delta::from_checked(self.shape, deltas, marks))
     }
 }
 

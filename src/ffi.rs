@@ -48,7 +48,7 @@ mod bridge {
             threads: i32,
             spare_bytes: usize,
         ) -> Result<UniquePtr<TemporalGrid>>;
-        fn grid_name(grid: &TemporalGrid) -> &str;
+        fn grid_name(grid: &TemporalGrid) -> Result<String>;
         fn grid_rows(grid: &TemporalGrid) -> i32;
         fn grid_cols(grid: &TemporalGrid) -> i32;
         fn has_exact(grid: &TemporalGrid) -> bool;

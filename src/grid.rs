@@ -16,6 +16,7 @@ use crate::{Delta, Error, Region, Result, SparseWeights, Voxel, ffi};
 /// Rust's borrows are OpenVDB's rule: many readers or one writer.
 pub(crate) struct Grid {
     raw: UniquePtr<ffi::TemporalGrid>,
+    name: String,
 }
 
 /// How a grid works, whatever it holds.
@@ -44,11 +45,16 @@ pub(crate) struct GridFile {
 impl Grid {
     pub(crate) fn new(name: &str, rows: i32, cols: i32, options: GridOptions) -> Result<Self> {
         let raw = ffi::new_grid(name, rows, cols, options.threads(), options.spare_bytes)?;
-        Ok(Grid { raw })
+        Grid::own(raw)
+    }
+
+    fn own(raw: UniquePtr<ffi::TemporalGrid>) -> Result<Self> {
+        let name = ffi::grid_name(&raw)?;
+        Ok(Grid { raw, name })
     }
 
     pub(crate) fn name(&self) -> &str {
-        ffi::grid_name(&self.raw)
+        &self.name
     }
 
     pub(crate) fn shape(&self) -> (i32, i32) {
@@ -138,9 +144,8 @@ impl Grid {
             let offsets = ffi::slice_offsets(slices);
             ffi::slice_voxels(slices)[offsets[i] as usize..offsets[i + 1] as usize].to_vec()
         };
-        (0..zs.len())
-            .map(|i| Delta::from_sorted(rows, cols, part(&deltas, i), part(&marks, i)))
-            .collect()
+        let slice = |i| Delta::from_checked((rows, cols), part(&deltas, i), part(&marks, i));
+        Ok((0..zs.len()).map(slice).collect())
     }
 
     /// z and state after it of one weight: the base first, then each change.
@@ -167,9 +172,7 @@ impl Grid {
 
     /// What [`Grid::sparse_state`] does, voxel by voxel: a grid with the state as its base.
     pub(crate) fn sum_voxelwise(&self, last: i32) -> Result<Grid> {
-        Ok(Grid {
-            raw: ffi::sum_voxelwise(&self.raw, last)?,
-        })
+        Grid::own(ffi::sum_voxelwise(&self.raw, last)?)
     }
 
     /// Writes a grid whose z are timesteps, whole or not at all.
@@ -185,7 +188,7 @@ impl Grid {
         let (oldest, steps) = (ffi::file_oldest(&file), ffi::file_steps(&file).to_vec());
         let raw = ffi::take_grid(file.pin_mut())?;
         Ok(GridFile {
-            grid: Grid { raw },
+            grid: Grid::own(raw)?,
             oldest,
             steps,
         })

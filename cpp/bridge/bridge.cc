@@ -100,7 +100,9 @@ std::unique_ptr<TemporalGrid> new_grid(rust::Str name, std::int32_t rows, std::i
     return std::make_unique<TemporalGrid>(std::string(name), rows, cols, threads, spare_bytes);
 }
 
-rust::Str grid_name(const TemporalGrid& grid) { return grid.name(); }
+rust::String grid_name(const TemporalGrid& grid) {
+    return rust::String::lossy(grid.name());  // a file's names need not be UTF-8
+}
 std::int32_t grid_rows(const TemporalGrid& grid) { return grid.rows(); }
 std::int32_t grid_cols(const TemporalGrid& grid) { return grid.cols(); }
 bool has_exact(const TemporalGrid& grid) { return grid.exact() != nullptr; }

@@ -28,7 +28,7 @@ std::string describe_current_exception() noexcept;
 std::unique_ptr<FloatMode> ieee_mode();
 std::unique_ptr<TemporalGrid> new_grid(rust::Str name, std::int32_t rows, std::int32_t cols,
                                        std::int32_t threads, std::size_t spare_bytes);
-rust::Str grid_name(const TemporalGrid& grid);
+rust::String grid_name(const TemporalGrid& grid);
 std::int32_t grid_rows(const TemporalGrid& grid);
 std::int32_t grid_cols(const TemporalGrid& grid);
 bool has_exact(const TemporalGrid& grid);

@@ -8,6 +8,7 @@
 #include <iterator>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <vector>
 
 namespace temporal_vdb {
@@ -27,12 +28,16 @@ public:
 
     std::size_t bytes() const { return leaves_.size() * leaf_bytes; }
 
-    /// Takes over a task's emptied leaves; those beyond the limit are freed.
-    void give(std::vector<std::unique_ptr<Leaf>> leaves) {
+    /// Takes over a task's emptied leaves; those beyond the limit, or for which there is no memory
+    /// to remember them, are freed.
+    void give(std::vector<std::unique_ptr<Leaf>> leaves) noexcept {
         const std::lock_guard<std::mutex> lock(mutex_);
         const std::size_t room = limit_ - std::min(limit_, leaves_.size());
-        for (std::size_t i = 0; i < leaves.size() && i < room; ++i) {
-            leaves_.push_back(std::move(leaves[i]));
+        try {
+            for (std::size_t i = 0; i < leaves.size() && i < room; ++i) {
+                leaves_.push_back(std::move(leaves[i]));
+            }
+        } catch (const std::bad_alloc&) {
         }
     }
 

@@ -60,6 +60,7 @@ def write(kind, path):
         grid.fill((0, 0, 0), (15, 15, 7), 0.25)
         grid.prune()  # leaves of one value become active tiles
         grid.getAccessor().setValueOn((3, 4, 20), -1.0)
+        grid.getAccessor().setValueOn((3, 5, 20), 0.0)  # adds nothing
     elif kind == "vectors":
         grid = vdb.Vec3SGrid()
         grid.name = "made"
@@ -80,6 +81,9 @@ def write(kind, path):
     elif kind == "beyond":
         grid = layer(4, 4, "1-3")
         grid.getAccessor().setValueOn((0, 4, 2), 1.0)
+    elif kind == "infinite":
+        grid = layer(4, 4, "1-3")
+        grid.getAccessor().setValueOn((0, 1, 2), float("inf"))
     elif kind == "newer":
         grid = layer(4, 4, "1-3", version=99)
     elif kind == "disordered":

@@ -202,6 +202,31 @@ fn a_layer_comes_back_from_its_file() {
     }
 }
 
+/// The companion grid is known by the layer it belongs to, not by its name alone: a layer called
+/// `gate.exact` could once not be read back.
+#[test]
+fn a_layer_may_have_a_companion_s_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layer.vdb");
+    let mut layer = Layer::new("gate.exact", 2, 2, StorageOptions::default()).unwrap();
+    for step in 1..=2 {
+        let exact = (step == 2).then_some(f32::NAN);
+        let change = Change { delta: 1.0, exact };
+        layer
+            .store_changes(
+                step,
+                &Delta::from_changes(2, 2, [((0, 1), change)]).unwrap(),
+            )
+            .unwrap();
+        layer.export_vdb(&path).unwrap();
+        let back = Layer::open_vdb(&path, None, StorageOptions::default()).unwrap();
+        assert_eq!(
+            (back.name(), back.has_exact_marks()),
+            ("gate.exact", step == 2)
+        );
+    }
+}
+
 #[test]
 fn a_file_that_knows_only_the_base_opens_as_one() {
     let folder = tempfile::tempdir().unwrap();
@@ -240,6 +265,7 @@ fn active_tiles_of_others_are_voxels_to_us() {
         state.values.iter().all(|&value| value == 2.0),
         "the base and seven deltas of 0.25"
     );
+    assert_eq!(layer.get_delta_layer(20).unwrap().len(), 1);
     layer.prune_history(0).unwrap();
     assert_eq!(layer.weights_at_time(20).unwrap().get(3, 4), Some(1.0));
     assert_eq!(layer.figures().unwrap().leaves, 4);
@@ -257,6 +283,7 @@ fn foreign_files_are_refused_with_the_reason() {
         ("nothing", "holds no voxel"),
         ("background", "has background 1"),
         ("beyond", "beyond 4 rows, 4 columns"),
+        ("infinite", "the delta inf at (0, 1, 2)"),
         ("newer", "format version 99"),
         ("disordered", "does not ascend"),
     ] {

@@ -80,14 +80,26 @@ private:
                 if (deltas || exact) take(n, deltas, exact);
             }
         }
-        constexpr int ahead = 4;
         for (int i = 0; i < count; ++i) {
-            if (i + ahead < count && leaves[i + ahead].deltas) {
-                const Leaf& next = *leaves[i + ahead].deltas;
-                __builtin_prefetch(&next.getValueMask());
-                __builtin_prefetch(&next);
-            }
+            if (i + 8 < count) prefetch_masks(leaves[i + 8]);
+            if (i + 4 < count) prefetch_values(leaves[i + 4]);
             add(leaves[i]);
+        }
+    }
+
+    static void prefetch_masks(const LeafPair& leaf) {
+        if (!leaf.deltas) return;
+        __builtin_prefetch(leaf.deltas);
+        __builtin_prefetch(reinterpret_cast<const char*>(leaf.deltas) + 64);  // the mask goes on
+    }
+
+    /// Of a scattered slice's leaf few lines are needed, which no hardware can foresee.
+    static void prefetch_values(const LeafPair& leaf) {
+        if (!leaf.deltas) return;
+        const float* values = leaf.deltas->buffer().data();
+        for (int row = 0; row < leaf_dim; ++row) {
+            const std::uint64_t bits = mask_word(*leaf.deltas, row) & leaf.zs;
+            if (bits) __builtin_prefetch(values + 64 * row + __builtin_ctzll(bits));
         }
     }
 

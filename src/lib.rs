@@ -65,3 +65,8 @@ pub use voxel::Voxel;
 
 /// The last step that can be stored: z ends at 2^31 - 1, and a step stays below it.
 pub const MAX_STEP: usize = i32::MAX as usize - 1;
+
+/// The README's example, compiled as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -150,8 +150,8 @@ fn apply(
     }
 }
 
-/// Everything that can be asked gives what the model gives.
-fn check_all(layer: &Layer, model: &Model) -> Result<(), TestCaseError> {
+/// States and slices are the model's.
+fn check_states_and_slices(layer: &Layer, model: &Model) -> Result<(), TestCaseError> {
     let (rows, cols) = layer.shape();
     prop_assert_eq!(layer.steps(), model.steps());
     prop_assert_eq!(
@@ -193,9 +193,18 @@ fn check_all(layer: &Layer, model: &Model) -> Result<(), TestCaseError> {
         recent.iter().map(|(step, _)| *step).collect::<Vec<_>>(),
         model.steps()
     );
-    let mut touched = std::collections::BTreeSet::from([(0, 0), (rows - 1, cols - 1)]);
     for (step, delta) in recent {
-        prop_assert_eq!(Some(delta.clone()), model.delta_layer(step));
+        prop_assert_eq!(Some(delta), model.delta_layer(step));
+    }
+    Ok(())
+}
+
+/// The life of every weight that ever changed is the model's.
+fn check_histories(layer: &Layer, model: &Model) -> Result<(), TestCaseError> {
+    let (rows, cols) = layer.shape();
+    let mut touched = std::collections::BTreeSet::from([(0, 0), (rows - 1, cols - 1)]);
+    for step in model.steps() {
+        let delta = model.delta_layer(step).unwrap();
         touched.extend(delta.iter().map(|(weight, _)| weight));
     }
     for (row, col) in touched {
@@ -214,6 +223,41 @@ fn check_all(layer: &Layer, model: &Model) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Steps of many changes, so that several threads share the work of each; from one number, since
+/// lists of thousands shrink for ever.
+fn many_changes() -> impl Strategy<Value = Vec<Raw>> {
+    any::<u64>().prop_map(|mut seed| {
+        // splitmix64 (Steele, Lea, Flood 2014)
+        let mut next = move || {
+            seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (seed ^ (seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            mixed ^ (mixed >> 31)
+        };
+        let one = |_| {
+            let (place, number) = (next(), next());
+            let mark = (number % 16 == 0).then(|| f32::from_bits(next() as u32));
+            (
+                (place >> 32) as i32,
+                place as i32,
+                number as i32 as f32 * 1e-9,
+                mark,
+            )
+        };
+        (0..9000).map(one).collect()
+    })
+}
+
+fn large_operation() -> impl Strategy<Value = Operation> {
+    prop_oneof![
+        1 => many_changes().prop_map(Operation::StoreBase),
+        6 => (1..9usize, many_changes()).prop_map(|(gap, raw)| Operation::StoreChanges(gap, raw)),
+        2 => (0..2usize, many_changes()).prop_map(|(gap, raw)| Operation::Accumulate(gap, raw)),
+        1 => (0..4usize).prop_map(Operation::Prune),
+        1 => (0..9usize).prop_map(Operation::Rollback),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -230,7 +274,43 @@ proptest! {
         let mut model = Model::new(shape.0, shape.1, ring);
         for operation in &operations {
             apply(operation, &mut layer, &mut model, options)?;
-            check_all(&layer, &model)?;
+            check_states_and_slices(&layer, &model)?;
+            check_histories(&layer, &model)?;
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 6,
+        max_shrink_iters: 40,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn a_large_layer_does_too_whatever_the_number_of_threads(
+        ring in prop::option::of(2..7usize),
+        operations in prop::collection::vec(large_operation(), 1..8),
+    ) {
+        let ring = ring.map(|length| Ring::new(length).unwrap());
+        let mut model = Model::new(300, 280, ring);
+        let mut layers: Vec<_> = (1..=2)
+            .map(|threads| {
+                let threads = NonZeroUsize::new(threads);
+                let options = StorageOptions { ring, threads, ..StorageOptions::default() };
+                (Layer::new("w", 300, 280, options).unwrap(), options)
+            })
+            .collect();
+        for operation in &operations {
+            let before = model.clone();
+            for (layer, options) in &mut layers {
+                model = before.clone();
+                apply(operation, layer, &mut model, *options)?;
+            }
+        }
+        for (layer, _) in &layers {
+            check_states_and_slices(layer, &model)?;
         }
     }
 }

@@ -24,9 +24,9 @@ std::string text(const Voxel& voxel) {
 
 }  // namespace
 
-Batch::Batch(Span<const Voxel> voxels, std::int32_t rows, std::int32_t cols)
-    : voxels_(voxels.size) {
-    std::vector<char> met;  // per column of tiles: has this row of tiles a voxel there?
+Batch::Batch(Span<const Voxel> voxels, std::int32_t rows, std::int32_t cols) : voxels_(voxels) {
+    // Per column of tiles: has this row of tiles a voxel there?
+    std::vector<char> met(static_cast<std::size_t>(cols - 1) / tile_dim + 1);
     std::int32_t tile_row = -1;
     std::size_t first_band = 0;  // of this row of tiles
     const auto end_tile_row = [&] {
@@ -40,35 +40,26 @@ Batch::Batch(Span<const Voxel> voxels, std::int32_t rows, std::int32_t cols)
             bands_[first_band].end_tile = tiles_.size();
         }
     };
-    std::int32_t row = -1;
-    for (const Voxel* voxel = voxels.begin(); voxel != voxels.end();) {
-        if (voxel->row < 0 || voxel->row >= rows) refuse_outside(*voxel, rows, cols);
-        if (voxel->row <= row) refuse_order(voxel);
-        if (row < 0 || voxel->row / leaf_dim != row / leaf_dim) {
-            if (voxel->row / tile_dim != tile_row) {
+    std::int32_t band_row = -1;
+    std::int64_t before = -1;
+    for (const Voxel& voxel : voxels) {
+        // Branches that always go one way, but for one a band: scattered voxels come fast.
+        if (voxel.row < 0 || voxel.row >= rows || voxel.col < 0 || voxel.col >= cols) {
+            refuse_outside(voxel, rows, cols);
+        }
+        const std::int64_t place = std::int64_t{voxel.row} << 32 | voxel.col;
+        if (place <= before) refuse_order(&voxel);
+        before = place;
+        if (voxel.row / leaf_dim != band_row) {
+            band_row = voxel.row / leaf_dim;
+            if (!bands_.empty()) bands_.back().end = &voxel;
+            if (voxel.row / tile_dim != tile_row) {
                 end_tile_row();
-                tile_row = voxel->row / tile_dim;
+                tile_row = voxel.row / tile_dim;
             }
-            bands_.push_back({voxel, voxel, 0, 0});
+            bands_.push_back({&voxel, voxels.end(), 0, 0});
         }
-        row = voxel->row;
-        std::int32_t col = -1;
-        std::int32_t tile_end = 0;  // the first column beyond the tile last met
-        for (; voxel != voxels.end() && voxel->row == row; ++voxel) {
-            if (voxel->col <= col) {
-                if (voxel->col < 0) refuse_outside(*voxel, rows, cols);
-                refuse_order(voxel);
-            }
-            col = voxel->col;
-            if (col < tile_end) continue;
-            if (col >= cols) refuse_outside(*voxel, rows, cols);
-            const auto tile = static_cast<std::size_t>(col / tile_dim);
-            if (tile >= met.size()) met.resize(tile + 1);
-            met[tile] = 1;
-            tile_end = static_cast<std::int32_t>(
-                std::min<std::int64_t>(cols, std::int64_t{tile_dim} * (tile + 1)));
-        }
-        bands_.back().end = voxel;
+        met[voxel.col / tile_dim] = 1;
     }
     end_tile_row();
 }

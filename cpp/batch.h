@@ -39,12 +39,19 @@ public:
     std::vector<Lower*> touch_nodes(Tree& tree, std::int32_t z) const;
 
     std::size_t bands() const { return bands_.size(); }
-    std::size_t voxels() const { return voxels_; }
+    std::size_t voxels() const { return voxels_.size; }
 
-    /// Calls body(leaf, run) for each run of voxels of a band, ascending by row, then column, where
-    /// leaf = find(node, row, col) of the leaf's corner. A leaf that was found is not asked for
-    /// again. `nodes` comes from find_nodes or touch_nodes; `leaves` is scratch space, which a task
-    /// can use for all its bands.
+    /// Calls body(run) for each run of a band.
+    template <typename Body>
+    void for_each_run(std::size_t band, const Body& body) const;
+
+    /// A number for a run, below voxels() and different for each.
+    std::size_t number_of(VoxelRun run) const { return run.begin - voxels_.begin(); }
+
+    /// Calls body(run, leaf) for each run of a band, where leaf = find(node, row, col) of
+    /// the leaf's corner. A leaf that was found is not asked for again. `nodes` comes from
+    /// find_nodes or touch_nodes; `leaves` is scratch space, which a task can use for all its
+    /// bands.
     template <typename Find, typename Body>
     void for_each_run(std::size_t band, const std::vector<Lower*>& nodes,
                       std::vector<Leaf*>& leaves, const Find& find, const Body& body) const;
@@ -58,10 +65,23 @@ private:
         std::size_t end_tile;
     };
 
-    std::size_t voxels_;
+    Span<const Voxel> voxels_;
     std::vector<Band> bands_;
     std::vector<openvdb::Coord> tiles_;  ///< corners of the tiles met, ascending
 };
+
+template <typename Body>
+void Batch::for_each_run(std::size_t index, const Body& body) const {
+    const Band& band = bands_[index];
+    for (const Voxel* voxel = band.begin; voxel != band.end;) {
+        const Voxel* begin = voxel;
+        const std::int32_t last_col = begin->col | (leaf_dim - 1);
+        do {
+            ++voxel;
+        } while (voxel != band.end && voxel->row == begin->row && voxel->col <= last_col);
+        body(VoxelRun{begin, voxel});
+    }
+}
 
 template <typename Find, typename Body>
 void Batch::for_each_run(std::size_t index, const std::vector<Lower*>& nodes,
@@ -71,22 +91,18 @@ void Batch::for_each_run(std::size_t index, const std::vector<Lower*>& nodes,
     leaves.assign((band.end_tile - band.first_tile) * leaves_per_tile, nullptr);
     std::size_t tile = band.first_tile;
     std::int32_t row = band.begin->row;
-    for (const Voxel* voxel = band.begin; voxel != band.end;) {
-        if (voxel->row != row) {
-            row = voxel->row;
+    for_each_run(index, [&](VoxelRun run) {
+        if (run.begin->row != row) {
+            row = run.begin->row;
             tile = band.first_tile;
         }
-        while (voxel->col - tiles_[tile].y() >= tile_dim) ++tile;
-        const int leaf_col = (voxel->col - tiles_[tile].y()) / leaf_dim;
+        const std::int32_t col = run.begin->col & ~(leaf_dim - 1);
+        while (col - tiles_[tile].y() >= tile_dim) ++tile;
+        const int leaf_col = (col - tiles_[tile].y()) / leaf_dim;
         Leaf*& leaf = leaves[(tile - band.first_tile) * leaves_per_tile + leaf_col];
-        if (!leaf) leaf = find(nodes[tile], row & ~(leaf_dim - 1), voxel->col & ~(leaf_dim - 1));
-        const std::int32_t last_col = voxel->col | (leaf_dim - 1);
-        const Voxel* begin = voxel;
-        do {
-            ++voxel;
-        } while (voxel != band.end && voxel->row == row && voxel->col <= last_col);
-        body(leaf, VoxelRun{begin, voxel});
-    }
+        if (!leaf) leaf = find(nodes[tile], row & ~(leaf_dim - 1), col);
+        body(run, leaf);
+    });
 }
 
 }  // namespace temporal_vdb

@@ -5,10 +5,11 @@
 #include <temporal_vdb/fold.h>
 
 #include "batch.h"
-#include "fold_steps.h"
+#include "folding.h"
 
 #include <atomic>
 #include <cmath>
+#include <optional>
 
 namespace temporal_vdb {
 
@@ -21,11 +22,11 @@ Leaf* find_leaf(Lower* node, std::int32_t row, std::int32_t col, std::int32_t z)
     return node->getChildMask().isOn(n) ? node->getTable()[n].getChild() : nullptr;
 }
 
-/// What a task needs for filling bands.
-struct Filler {
-    explicit Filler(LeafPool& pool) : spare(pool) {}
+/// What a task needs for finding or making leaves.
+struct Leaves {
+    explicit Leaves(LeafPool& pool) : spare(pool) {}
 
-    Leaf* touch_leaf(Lower& node, std::int32_t row, std::int32_t col, std::int32_t z) {
+    Leaf* touch(Lower& node, std::int32_t row, std::int32_t col, std::int32_t z) {
         Leaf* leaf = find_leaf(&node, row, col, z);
         if (!leaf) {
             leaf = spare.take(to_3d(row, col, z));
@@ -35,44 +36,61 @@ struct Filler {
     }
 
     LeafPool::Share spare;
-    std::vector<Leaf*> leaves;
+    std::vector<Leaf*> of_band;
 };
 
-/// Calls body(leaf, run) for all runs of the batch, with leaves made where there are none.
+/// Calls body(run, leaf) for all runs of the batch, with leaves made where there are none.
 template <typename Body>
 void for_each_touched(const TemporalGrid& grid, Tree& tree, std::int32_t z, const Batch& batch,
                       const Body& body) {
     const auto nodes = batch.touch_nodes(tree, z);
     grid.workers().for_each_with(
-        batch.bands(), batch.voxels(), [&] { return Filler(grid.pool()); },
-        [&](Filler& filler, std::size_t band) {
+        batch.bands(), batch.voxels(), [&] { return Leaves(grid.pool()); },
+        [&](Leaves& leaves, std::size_t band) {
             batch.for_each_run(
-                band, nodes, filler.leaves,
+                band, nodes, leaves.of_band,
                 [&](Lower* node, std::int32_t row, std::int32_t col) {
-                    return filler.touch_leaf(*node, row, col, z);
+                    return leaves.touch(*node, row, col, z);
                 },
                 body);
         });
 }
 
-/// Makes the leaves that the batch needs at z. Changes no value.
-void touch_leaves(const TemporalGrid& grid, Tree& tree, std::int32_t z, const Batch& batch) {
-    for_each_touched(grid, tree, z, batch, [](Leaf*, VoxelRun) {});
+/// The leaf of each run of the batch, by its number, made where there was none. Changes no value.
+std::vector<Leaf*> touch_leaves(const TemporalGrid& grid, Tree& tree, std::int32_t z,
+                                const Batch& batch) {
+    std::vector<Leaf*> leaf_of(batch.voxels());
+    for_each_touched(grid, tree, z, batch,
+                     [&](VoxelRun run, Leaf* leaf) { leaf_of[batch.number_of(run)] = leaf; });
+    return leaf_of;
 }
 
-/// Sets the batch's voxels in slice z, value and mask written straight.
+/// Sets a run's voxels, value and mask written straight.
+void set_run(Leaf& leaf, VoxelRun run, std::int32_t z) {
+    const unsigned row_offset = run.row_offset();
+    float* values = leaf.buffer().data() + row_offset;
+    std::uint64_t bits = 0;
+    for (const Voxel* voxel = run.begin; voxel != run.end; ++voxel) {
+        const unsigned at =
+            VoxelRun::col_offset(*voxel) | static_cast<unsigned>(z & (leaf_dim - 1));
+        values[at] = voxel->value;
+        bits |= std::uint64_t{1} << at;
+    }
+    leaf.getValueMask().getWord<std::uint64_t>(row_offset / 64) |= bits;
+}
+
+/// Sets the batch's voxels in slice z.
 void set_voxels(const TemporalGrid& grid, Tree& tree, std::int32_t z, const Batch& batch) {
-    const auto z_in_leaf = static_cast<unsigned>(z & (leaf_dim - 1));
-    for_each_touched(grid, tree, z, batch, [z_in_leaf](Leaf* leaf, VoxelRun run) {
-        const unsigned row_offset = run.row_offset();
-        float* values = leaf->buffer().data() + row_offset;
-        std::uint64_t bits = 0;
-        for (const Voxel* voxel = run.begin; voxel != run.end; ++voxel) {
-            const unsigned at = VoxelRun::col_offset(*voxel) | z_in_leaf;
-            values[at] = voxel->value;
-            bits |= std::uint64_t{1} << at;
-        }
-        leaf->getValueMask().getWord<std::uint64_t>(row_offset / 64) |= bits;
+    for_each_touched(grid, tree, z, batch,
+                     [z](VoxelRun run, Leaf* leaf) { set_run(*leaf, run, z); });
+}
+
+/// The same for a batch whose leaves have been touched: nothing is left that could fail.
+void set_voxels(const TemporalGrid& grid, std::int32_t z, const Batch& batch,
+                const std::vector<Leaf*>& leaf_of) {
+    grid.workers().for_each(batch.bands(), batch.voxels(), [&](std::size_t band) {
+        batch.for_each_run(band,
+                           [&](VoxelRun run) { set_run(*leaf_of[batch.number_of(run)], run, z); });
     });
 }
 
@@ -96,7 +114,7 @@ void for_each_found(Tree& tree, std::int32_t z, const Batch& batch, const Body& 
             [z](Lower* node, std::int32_t row, std::int32_t col) {
                 return find_leaf(node, row, col, z);
             },
-            [&](const Leaf* leaf, VoxelRun run) {
+            [&](VoxelRun run, const Leaf* leaf) {
                 for (const Voxel* voxel = run.begin; voxel != run.end; ++voxel) {
                     body(leaf, *voxel, run.row_offset() | VoxelRun::col_offset(*voxel) | z_in_leaf);
                 }
@@ -156,39 +174,42 @@ void insert_slice(TemporalGrid& grid, Span<const ZSpan> fold, std::int32_t z,
         }
         return;
     }
+    std::optional<Fold> folding;
+    std::vector<Leaf*> leaf_of_delta, leaf_of_mark;
     try {
-        prepare_fold(grid, fold);
-        touch_leaves(grid, tree, z, delta_batch);
-        if (!marks.empty()) touch_leaves(grid, grid.make_exact(), z, mark_batch);
+        folding.emplace(grid, fold);
+        leaf_of_delta = touch_leaves(grid, tree, z, delta_batch);
+        if (!marks.empty()) leaf_of_mark = touch_leaves(grid, grid.make_exact(), z, mark_batch);
     } catch (...) {
         remove_empty(grid, {0, 0});
         remove_empty(grid, {z, z});
         throw;
     }
-    apply_fold(grid, fold);
-    set_voxels(grid, tree, z, delta_batch);
-    if (!marks.empty()) set_voxels(grid, grid.make_exact(), z, mark_batch);
-    remove_empty(grid, {0, 0});
-    for (const ZSpan span : fold) remove_empty(grid, span);
+    folding->apply();
+    set_voxels(grid, z, delta_batch, leaf_of_delta);
+    set_voxels(grid, z, mark_batch, leaf_of_mark);
+    folding->clean_up();
 }
 
 void accumulate(TemporalGrid& grid, std::int32_t z, Span<const Voxel> voxels) {
     const Batch batch(voxels, grid.rows(), grid.cols());
     check_sums(grid, z, batch);
-    Tree& tree = grid.deltas_for_writing();
+    std::vector<Leaf*> leaf_of;
     try {
-        touch_leaves(grid, tree, z, batch);
+        leaf_of = touch_leaves(grid, grid.deltas_for_writing(), z, batch);
     } catch (...) {
         remove_empty(grid, {z, z});
         throw;
     }
     const auto z_in_leaf = static_cast<unsigned>(z & (leaf_dim - 1));
     std::atomic<bool> some_off{false};
-    for_each_touched(grid, tree, z, batch, [&](Leaf* leaf, VoxelRun run) {
-        for (const Voxel* voxel = run.begin; voxel != run.end; ++voxel) {
-            const unsigned at = run.row_offset() | VoxelRun::col_offset(*voxel) | z_in_leaf;
-            if (!add_voxel(*leaf, at, voxel->value)) some_off = true;
-        }
+    grid.workers().for_each(batch.bands(), batch.voxels(), [&](std::size_t band) {
+        batch.for_each_run(band, [&](VoxelRun run) {
+            for (const Voxel* voxel = run.begin; voxel != run.end; ++voxel) {
+                const unsigned at = run.row_offset() | VoxelRun::col_offset(*voxel) | z_in_leaf;
+                if (!add_voxel(*leaf_of[batch.number_of(run)], at, voxel->value)) some_off = true;
+            }
+        });
     });
     if (some_off) remove_empty(grid, {z, z});
 }

@@ -54,23 +54,4 @@ void remove_empty(Tree& tree, const Workers& workers, LeafPool& pool, ZSpan span
     tree.root().eraseBackgroundTiles();
 }
 
-void switch_off(Tree& tree, const Workers& workers, ZSpan span) {
-    const auto nodes = nodes_in(tree, span);
-    workers.for_each(nodes.size() * bands_per_tile, walk_work(nodes), [&](std::size_t task) {
-        Lower& node = *nodes[task / bands_per_tile];
-        for_each_leaf(node, static_cast<int>(task % bands_per_tile), [&](int, Leaf& leaf) {
-            const std::uint64_t zs = z_mask(leaf.origin().z(), span);
-            if (!zs) return;
-            float* values = leaf.buffer().data();
-            for (int row = 0; row < leaf_dim; ++row) {
-                auto& word = leaf.getValueMask().getWord<std::uint64_t>(row);
-                for (std::uint64_t bits = word & zs; bits; bits &= bits - 1) {
-                    values[64 * row + __builtin_ctzll(bits)] = 0.0f;
-                }
-                word &= ~zs;
-            }
-        });
-    });
-}
-
 }  // namespace temporal_vdb

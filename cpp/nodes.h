@@ -154,7 +154,4 @@ Lower& touch_lower(Tree& tree, const openvdb::Coord& xyz);
 /// Removes the leaves and nodes without active voxels among those that meet `span`.
 void remove_empty(Tree& tree, const Workers& workers, LeafPool& pool, ZSpan span);
 
-/// Switches the voxels of `span` off and to 0. Empty leaves stay: see remove_empty.
-void switch_off(Tree& tree, const Workers& workers, ZSpan span);
-
 }  // namespace temporal_vdb

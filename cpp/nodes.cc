@@ -22,15 +22,16 @@ std::vector<Lower*> nodes_in(Tree& tree, ZSpan span) {
 
 Lower& touch_lower(Tree& tree, const openvdb::Coord& xyz) {
     if (auto* node = tree.probeNode<Lower>(xyz)) return *node;
+    auto lower =
+        std::make_unique<Lower>(xyz, 0.0f, false);  // first: an upper node is not left empty
     auto* upper = tree.probeNode<Upper>(xyz);
     if (!upper) {
         auto made = std::make_unique<Upper>(xyz, 0.0f, false);
         tree.root().addChild(made.get());
         upper = made.release();
     }
-    auto* lower = new Lower(xyz, 0.0f, false);
-    upper->addChild(lower);
-    return *lower;
+    upper->addChild(lower.get());
+    return *lower.release();
 }
 
 void remove_empty(Tree& tree, const Workers& workers, LeafPool& pool, ZSpan span) {

@@ -1,11 +1,11 @@
 //! Recording with threshold 0 gives everything back bit for bit; with a threshold the error stays
 //! bounded by it. On made-up runs with every odd number there is, and on real ones where the
-//! folder of traces is at hand (`TEMPORAL_VDB_TRACES`, else `../shared/traces`).
-
-use std::path::PathBuf;
+//! folder of them is at hand (`TEMPORAL_VDB_TRACES`).
 
 use proptest::prelude::*;
 use temporal_vdb::{DenseDetector, Layer, StorageOptions};
+
+use crate::traces::{self, Trace};
 
 /// Records a run and reads every step back; gives the largest error.
 fn largest_error(threshold: f32, rows: i32, cols: i32, run: &[Vec<f32>]) -> f64 {
@@ -65,48 +65,9 @@ proptest! {
     }
 }
 
-fn traces() -> Option<PathBuf> {
-    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/traces");
-    let folder = std::env::var_os("TEMPORAL_VDB_TRACES").map_or(here, PathBuf::from);
-    folder.is_dir().then_some(folder)
-}
-
-/// One tensor of a folder of checkpoints, as f32: shape and one matrix a step.
-fn run_of(folder: &PathBuf, tensor: &str) -> (i32, i32, Vec<Vec<f32>>) {
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.sort();
-    let mut shape = (0, 0);
-    let run = files
-        .iter()
-        .map(|file| {
-            let bytes = std::fs::read(file).unwrap();
-            let checkpoint = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-            let view = checkpoint.tensor(tensor).unwrap();
-            shape = (view.shape()[0] as i32, view.shape()[1] as i32);
-            match view.dtype() {
-                safetensors::Dtype::F32 => view
-                    .data()
-                    .chunks_exact(4)
-                    .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
-                    .collect(),
-                safetensors::Dtype::BF16 => view
-                    .data()
-                    .chunks_exact(2)
-                    .map(|b| f32::from_le_bytes([0, 0, b[0], b[1]]))
-                    .collect(),
-                other => panic!("{other:?}"),
-            }
-        })
-        .collect();
-    (shape.0, shape.1, run)
-}
-
 #[test]
 fn real_runs_come_back() {
-    let Some(traces) = traces() else {
+    let Some(folder) = traces::folder() else {
         eprintln!("SKIPPED real_runs_come_back: no folder of traces (set TEMPORAL_VDB_TRACES)");
         return;
     };
@@ -115,10 +76,10 @@ fn real_runs_come_back() {
         ("finetune_bf16", "layers.1.attn.k_proj.weight"),
         ("mlp_sgd_f32", "fc2.weight"),
     ] {
-        let (rows, cols, run) = run_of(&traces.join(run), tensor);
-        assert_eq!(largest_error(0.0, rows, cols, &run), 0.0);
+        let Trace { rows, cols, steps } = Trace::read(&folder.join(run), tensor);
+        assert_eq!(largest_error(0.0, rows, cols, &steps), 0.0);
         let threshold = 1e-4;
-        let error = largest_error(threshold, rows, cols, &run);
+        let error = largest_error(threshold, rows, cols, &steps);
         assert!(
             error > 0.0 && error <= f64::from(threshold),
             "{tensor}: {error}"

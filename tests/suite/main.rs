@@ -10,5 +10,7 @@ mod host_float_mode;
 mod lossless;
 mod model;
 mod properties;
+#[path = "../support/traces.rs"]
+mod traces;
 mod type_promises;
 mod vdb_files;

@@ -1,11 +1,13 @@
 //! The kernels against the plain ways of doing the same, in one run: `./run bench`.
 //!
 //! Criterion measures; at the end a table puts each pair into one line, beside the ratio it should
-//! reach. Runs of real checkpoints are measured too where the folder of traces is at hand
-//! (`TEMPORAL_VDB_TRACES`, else `../shared/traces`).
+//! reach. Runs of real checkpoints are measured too where `TEMPORAL_VDB_TRACES` names a folder of
+//! them.
 
 mod baselines;
 mod ratios;
+#[path = "../../support/traces.rs"]
+mod traces;
 mod workload;
 
 use std::time::{Duration, Instant};

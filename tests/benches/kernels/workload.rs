@@ -1,7 +1,8 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use safetensors::{Dtype, SafeTensors};
 use temporal_vdb::{Delta, DenseDetector, Voxel};
+
+use crate::traces::{self, Trace};
 
 /// A run to record: the changes of each step, and the same in the order in which they arrive.
 pub(crate) struct Workload {
@@ -122,50 +123,20 @@ pub(crate) fn row_of_ones(rows: i32, cols: i32, row: i32) -> Delta {
     Delta::from_sorted(rows, cols, voxels, Vec::new()).unwrap()
 }
 
-/// One tensor of a folder of checkpoints, losslessly.
-fn trace(folder: &Path, tensor: &str) -> Workload {
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.sort();
-    let mut detector: Option<DenseDetector> = None;
-    let mut steps = Vec::new();
-    let mut shape = (0, 0);
-    for file in files {
-        let bytes = std::fs::read(file).unwrap();
-        let checkpoint = SafeTensors::deserialize(&bytes).unwrap();
-        let view = checkpoint.tensor(tensor).unwrap();
-        shape = (view.shape()[0] as i32, view.shape()[1] as i32);
-        let weights: Vec<f32> = match view.dtype() {
-            Dtype::F32 => view
-                .data()
-                .chunks_exact(4)
-                .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
-                .collect(),
-            Dtype::BF16 => view
-                .data()
-                .chunks_exact(2)
-                .map(|b| f32::from_le_bytes([0, 0, b[0], b[1]]))
-                .collect(),
-            other => panic!("{other:?} in a trace"),
-        };
-        match &mut detector {
-            None => {
-                detector = Some(DenseDetector::from_base(0.0, shape.0, shape.1, &weights).unwrap())
-            }
-            Some(detector) => steps.push(detector.compute_changes(&weights).unwrap()),
-        }
-    }
-    let arrival = steps
+/// One tensor of a run of checkpoints, losslessly; the first one is the base.
+fn real(folder: &Path, tensor: &str) -> Workload {
+    let Trace { rows, cols, steps } = Trace::read(folder, tensor);
+    let mut detector = DenseDetector::from_base(0.0, rows, cols, &steps[0]).unwrap();
+    let steps: Vec<_> = steps[1..]
         .iter()
-        .map(|delta: &Delta| delta.deltas().to_vec())
+        .map(|step| detector.compute_changes(step).unwrap())
         .collect();
+    let arrival = steps.iter().map(|delta| delta.deltas().to_vec()).collect();
     let run = folder.file_name().unwrap().to_string_lossy();
     Workload {
         name: format!("{run} {tensor}"),
-        rows: shape.0,
-        cols: shape.1,
+        rows,
+        cols,
         steps,
         arrival,
     }
@@ -177,18 +148,16 @@ pub(crate) fn all() -> Vec<Workload> {
         scattered(4096, 0.01, 32),
         row_wise(4096, 0.01, 32),
     ];
-    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/traces");
-    let folder = std::env::var_os("TEMPORAL_VDB_TRACES").map_or(here, PathBuf::from);
-    if !folder.is_dir() {
+    let Some(folder) = traces::folder() else {
         println!("SKIPPED: no real runs, there is no folder of traces (set TEMPORAL_VDB_TRACES)");
         return all;
-    }
+    };
     for (run, tensor) in [
         ("embeddings_f32", "W_in"),
         ("finetune_bf16", "layers.1.mlp.up_proj.weight"),
         ("mlp_sgd_f32", "fc2.weight"),
     ] {
-        all.push(trace(&folder.join(run), tensor));
+        all.push(real(&folder.join(run), tensor));
     }
     all
 }

@@ -6,7 +6,6 @@
 #include "band.h"
 
 #include <openvdb/tools/Count.h>
-#include <openvdb/tools/Prune.h>
 
 #include <atomic>
 #include <cmath>
@@ -50,9 +49,11 @@ void normalize(Leaf& leaf, Content what, const Refuse& refuse) {
     }
 }
 
-/// Brings a tree made elsewhere into the form that the kernels rely on.
-void normalize(Tree& tree, Content what, const std::string& name, std::int32_t rows,
-               std::int32_t cols, std::int32_t z_limit, const Workers& workers) {
+/// The voxels of a tree made elsewhere, in a tree of the form that the kernels rely on. Takes the
+/// leaves out of the old one.
+Tree::Ptr normalize(Tree& tree, Content what, const std::string& name, std::int32_t rows,
+                    std::int32_t cols, std::int32_t z_limit, const Workers& workers) {
+    const FloatMode ieee;
     const auto refuse = [&](const std::string& why) {
         throw Error(ErrorCode::not_a_layer, "grid '" + name + "' " + why);
     };
@@ -70,14 +71,21 @@ void normalize(Tree& tree, Content what, const std::string& name, std::int32_t r
                    std::to_string(z_limit));
         }
     }
-    tree.voxelizeActiveTiles();
+    tree.voxelizeActiveTiles(/*threaded=*/false);
     const auto nodes = lower_nodes(tree);
     workers.for_each(nodes.size() * bands_per_tile, walk_work(nodes), [&](std::size_t task) {
         for_each_leaf(*nodes[task / bands_per_tile], static_cast<int>(task % bands_per_tile),
                       [&](int, Leaf& leaf) { normalize(leaf, what, refuse); });
     });
-    openvdb::tools::pruneInactive(tree, /*threaded=*/false);
-    tree.root().eraseBackgroundTiles();
+    // A new tree has none of the inactive tiles that the old one may have, of any value.
+    auto normal = std::make_shared<Tree>(0.0f);
+    std::vector<Leaf*> leaves;
+    tree.stealNodes(leaves);
+    std::vector<std::unique_ptr<Leaf>> owned(leaves.begin(), leaves.end());
+    for (auto& leaf : owned) {
+        if (!leaf->isEmpty()) normal->addLeaf(leaf.release());
+    }
+    return normal;
 }
 
 }  // namespace
@@ -102,14 +110,13 @@ TemporalGrid::TemporalGrid(openvdb::FloatGrid::Ptr deltas, openvdb::FloatGrid::P
                            std::string name, std::int32_t rows, std::int32_t cols,
                            std::int32_t z_limit, int threads, std::size_t spare_bytes)
     : TemporalGrid(std::move(name), rows, cols, threads, spare_bytes) {
-    normalize(deltas->tree(), Content::deltas, name_, rows, cols, z_limit, workers_);
-    deltas_->setTree(deltas->treePtr());
-    if (exact) {
-        normalize(exact->tree(), Content::marks, name_ + ".exact", rows, cols, z_limit, workers_);
-        make_exact();
-        exact_->setTree(exact->treePtr());
-        drop_empty_exact();
-    }
+    deltas_->setTree(
+        normalize(deltas->tree(), Content::deltas, name_, rows, cols, z_limit, workers_));
+    if (!exact) return;
+    make_exact();
+    exact_->setTree(
+        normalize(exact->tree(), Content::marks, name_ + ".exact", rows, cols, z_limit, workers_));
+    drop_empty_exact();
 }
 
 Tree& TemporalGrid::make_exact() {

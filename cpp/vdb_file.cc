@@ -5,7 +5,7 @@
 
 #include <openvdb/io/Archive.h>
 #include <openvdb/io/Compression.h>
-#include <openvdb/io/File.h>
+#include <openvdb/io/Stream.h>
 
 #include <atomic>
 #include <cerrno>
@@ -155,28 +155,52 @@ std::string quoted(const std::vector<std::string>& names) {
     return all;
 }
 
-openvdb::FloatGrid::Ptr read_grid(openvdb::io::File& file, const std::string& name) {
-    const auto base = file.readGrid(name);
-    auto grid = openvdb::gridPtrCast<openvdb::FloatGrid>(base);
-    if (!grid) refuse("grid '" + name + "' is a " + base->type() + ", not a float grid");
-    return grid;
+/// All grids of a file. A stream of our own, so that the end of a file that was cut off is noticed:
+/// io::File goes on with what it has.
+openvdb::GridPtrVec read_grids(const std::string& path) {
+    std::ifstream in(path, std::ios::binary);
+    if (!in) fail(errno, "cannot open", path);
+    if (in.peek() == std::ifstream::traits_type::eof()) refuse("the file is empty");
+    in.exceptions(std::ios::badbit | std::ios::failbit);
+    try {
+        openvdb::io::Stream stream(in, /*delayLoad=*/false);
+        return *stream.getGrids();
+    } catch (const std::ios_base::failure&) {
+        refuse("the file is cut off, or no .vdb file");
+    }
 }
 
-/// The name of the layer to read: the one asked for, or the only one there is.
-std::string choose(openvdb::io::File& file, const std::string& asked) {
+openvdb::FloatGrid::Ptr float_grid(const openvdb::GridBase::Ptr& grid) {
+    auto floats = openvdb::gridPtrCast<openvdb::FloatGrid>(grid);
+    if (!floats)
+        refuse("grid '" + grid->getName() + "' is a " + grid->type() + ", not a float grid");
+    return floats;
+}
+
+openvdb::GridBase::Ptr find(const openvdb::GridPtrVec& grids, const std::string& name) {
+    for (const auto& grid : grids) {
+        if (grid->getName() == name) return grid;
+    }
+    return nullptr;
+}
+
+/// The layer to read: the one asked for, or the only one there is.
+openvdb::GridBase::Ptr choose(const openvdb::GridPtrVec& grids, const std::string& asked) {
+    openvdb::GridPtrVec layers;
     std::vector<std::string> names;
-    for (auto name = file.beginName(); name != file.endName(); ++name) {
-        const std::string grid = name.gridName();
+    for (const auto& grid : grids) {
         // Marks go with the layer that they belong to; alone, such a grid is a layer of that name.
-        const bool marks = ends_with(grid, exact_suffix) &&
-                           file.hasGrid(grid.substr(0, grid.size() - std::strlen(exact_suffix)));
-        if (!marks) names.push_back(grid);
+        const std::string name = grid->getName();
+        if (ends_with(name, exact_suffix) &&
+            find(grids, name.substr(0, name.size() - std::strlen(exact_suffix)))) {
+            continue;
+        }
+        layers.push_back(grid);
+        names.push_back(name);
     }
-    if (names.empty()) refuse("the file holds no grid");
-    if (asked.empty() && names.size() == 1) return names.front();
-    for (const auto& name : names) {
-        if (name == asked && !asked.empty()) return name;
-    }
+    if (layers.empty()) refuse("the file holds no grid");
+    if (asked.empty() && layers.size() == 1) return layers.front();
+    if (const auto layer = find(layers, asked)) return layer;
     if (asked.empty()) refuse("the file holds several grids, name one of " + quoted(names));
     refuse("the file holds no grid '" + asked + "', but " + quoted(names));
 }
@@ -241,17 +265,10 @@ void write_vdb(const TemporalGrid& grid, std::int32_t oldest, Span<const std::in
 LayerFile read_vdb(const std::string& path, const std::string& asked, int threads,
                    std::size_t spare_bytes) {
     openvdb::initialize();
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) fail(errno, "cannot open", path);
-    const bool empty = ::lseek(fd, 0, SEEK_END) == 0;
-    ::close(fd);
-    if (empty) refuse("the file is empty");
-
     try {
-        openvdb::io::File file(path);
-        file.open(/*delayLoad=*/false);
-        const std::string name = choose(file, asked);
-        const auto deltas = read_grid(file, name);
+        const auto grids = read_grids(path);
+        const auto deltas = float_grid(choose(grids, asked));
+        const std::string name = deltas->getName();
         if (!deltas->getMetadata<openvdb::Int32Metadata>(format_key)) {
             return read_base(deltas, name, threads, spare_bytes);
         }
@@ -267,7 +284,7 @@ LayerFile read_vdb(const std::string& path, const std::string& asked, int thread
         if (!text) refuse("grid '" + name + "' has no list of steps '" + steps_key + "'");
         auto steps = parse_steps(text->value(), oldest);
         openvdb::FloatGrid::Ptr exact;
-        if (file.hasGrid(name + exact_suffix)) exact = read_grid(file, name + exact_suffix);
+        if (const auto marks = find(grids, name + exact_suffix)) exact = float_grid(marks);
         const auto rows = int_metadata(*deltas, rows_key);
         const auto cols = int_metadata(*deltas, cols_key);
         if (rows < 1 || cols < 1) {
@@ -278,8 +295,6 @@ LayerFile read_vdb(const std::string& path, const std::string& asked, int thread
         return {TemporalGrid(deltas, exact, name, rows, cols, limit, threads, spare_bytes), oldest,
                 std::move(steps)};
     } catch (const openvdb::Exception& error) {
-        refuse(error.what());
-    } catch (const std::ios_base::failure& error) {
         refuse(error.what());
     }
 }

@@ -43,9 +43,9 @@ public:
 
     static constexpr std::size_t default_spare_bytes = std::size_t{64} << 20;
 
-    /// Takes over grids made elsewhere. Active tiles become voxels; anything else that breaks what
-    /// always holds is an Error (not_a_layer). `exact` may be null. `z_limit` is the largest z that
-    /// a voxel may have.
+    /// Takes over grids made elsewhere, which are empty afterwards. Active tiles become voxels,
+    /// what adds nothing becomes inactive; anything else that breaks what always holds is an Error
+    /// (not_a_layer). `exact` may be null. `z_limit` is the largest z that a voxel may have.
     TemporalGrid(openvdb::FloatGrid::Ptr deltas, openvdb::FloatGrid::Ptr exact, std::string name,
                  std::int32_t rows, std::int32_t cols, std::int32_t z_limit, int threads,
                  std::size_t spare_bytes = default_spare_bytes);

@@ -41,7 +41,8 @@ void remove_empty(Tree& tree, const Workers& workers, LeafPool& pool, ZSpan span
         std::vector<std::unique_ptr<Leaf>> emptied;
         for_each_leaf(node, static_cast<int>(task % bands_per_tile), [&](int, Leaf& leaf) {
             if (!leaf.isEmpty() || !z_mask(leaf.origin().z(), span)) return;
-            emptied.emplace_back(node.stealNode<Leaf>(leaf.origin(), 0.0f, false));
+            std::unique_ptr<Leaf> taken(node.stealNode<Leaf>(leaf.origin(), 0.0f, false));
+            emptied.push_back(std::move(taken));
         });
         pool.give(std::move(emptied));
     });

@@ -22,8 +22,8 @@ public:
           pairs_(node_pairs(grid.deltas(), grid.exact())) {
         for (const NodeRun tile : tiles_of(pairs_)) {
             const auto origin = pairs_[tile.begin].origin;
-            if (origin.x() < region.row_end && origin.x() + tile_dim > region.row_begin &&
-                origin.y() < region.col_end && origin.y() + tile_dim > region.col_begin) {
+            if (origin.x() < region.row_end && region.row_begin - origin.x() < tile_dim &&
+                origin.y() < region.col_end && region.col_begin - origin.y() < tile_dim) {
                 tiles_.push_back(tile);
             }
         }

@@ -41,8 +41,9 @@ void normalize(Leaf& leaf, Content what, const Refuse& refuse) {
         if (on && delta && !std::isfinite(values[i])) {
             refuse("has the delta " + std::to_string(values[i]) + " at " + text(xyz));
         }
+        const bool lost = what == Content::marks && xyz.z() == 0;  // the base holds any bits
         const bool nothing = delta ? !present(values[i] + 0.0f) : !present(values[i]);
-        if (!on || (nothing && what == Content::deltas)) {
+        if (!on || lost || (nothing && what == Content::deltas)) {
             values[i] = 0.0f;
             leaf.setValueOff(i);
         }

@@ -3,6 +3,8 @@
 
 #include <temporal_vdb/error.h>
 
+#include "nodes.h"
+
 #include <openvdb/io/Archive.h>
 #include <openvdb/io/Compression.h>
 #include <openvdb/io/Stream.h>
@@ -205,6 +207,23 @@ openvdb::GridBase::Ptr choose(const openvdb::GridPtrVec& grids, const std::strin
     refuse("the file holds no grid '" + asked + "', but " + quoted(names));
 }
 
+/// Every voxel belongs to the base or to a step that the file says it has.
+void check_steps(const Tree& tree, const std::string& name,
+                 const std::vector<std::int32_t>& steps) {
+    for (auto leaf = tree.cbeginLeaf(); leaf; ++leaf) {
+        std::uint64_t zs = 0;
+        for (int row = 0; row < leaf_dim; ++row) zs |= mask_word(*leaf, row);
+        for (int z = 0; z < leaf_dim; ++z) {
+            const std::int32_t step = leaf->origin().z() + z;
+            if (!(zs & (every_byte << z)) || step == 0) continue;
+            if (!std::binary_search(steps.begin(), steps.end(), step)) {
+                refuse("grid '" + name + "' has voxels at step " + std::to_string(step) +
+                       ", which is not in its list of steps");
+            }
+        }
+    }
+}
+
 LayerFile read_base(openvdb::FloatGrid::Ptr grid, const std::string& name, int threads,
                     std::size_t spare_bytes) {
     const auto box = grid->evalActiveVoxelBoundingBox();
@@ -292,8 +311,11 @@ LayerFile read_vdb(const std::string& path, const std::string& asked, int thread
                    std::to_string(cols));
         }
         const std::int32_t limit = steps.empty() ? 0 : steps.back();
-        return {TemporalGrid(deltas, exact, name, rows, cols, limit, threads, spare_bytes), oldest,
-                std::move(steps)};
+        LayerFile file{TemporalGrid(deltas, exact, name, rows, cols, limit, threads, spare_bytes),
+                       oldest, std::move(steps)};
+        check_steps(file.grid.deltas(), name, file.steps);
+        if (file.grid.exact()) check_steps(*file.grid.exact(), name + exact_suffix, file.steps);
+        return file;
     } catch (const openvdb::Exception& error) {
         refuse(error.what());
     }

@@ -17,7 +17,7 @@ Twin large(int threads) {
     Twin twin(rows, cols, threads);
     twin.insert_base(random.values(rows, cols, 15000));
     for (const std::int32_t z : {3, 7, 8, 130}) {
-        twin.insert_slice(z, random.deltas(rows, cols, 6000), random.values(rows, cols, 5000));
+        twin.insert_slice(z, random.deltas(rows, cols, 12000), random.values(rows, cols, 9000));
     }
     return twin;
 }
@@ -41,21 +41,21 @@ TEST_CASE("threads share the changing of a large layer") {
         CAPTURE(threads);
         Random random(103);
         Twin twin = large(threads);
-        twin.accumulate(131, random.voxels(rows, cols, 9000, [] { return 0.25f; }));
+        twin.accumulate(131, random.voxels(rows, cols, 12000, [] { return 0.25f; }));
         auto back = Model::slice(twin.model.deltas, 131);
         for (std::size_t i = 0; i < back.size(); i += 2) back[i].value = -0.25f;
         twin.accumulate(131, back);
         back = Model::slice(twin.model.deltas, 131);
         back[5000 < back.size() ? 5000 : 0].value = std::numeric_limits<float>::infinity();
         twin.accumulate(131, back);  // refused, and nothing changes
-        twin.insert_slice(3, random.deltas(rows, cols, 6000), random.values(rows, cols, 5000),
+        twin.insert_slice(3, random.deltas(rows, cols, 12000), random.values(rows, cols, 9000),
                           {{3, 7}});
         twin.fold({{8, 131}});
         twin.check_states({{1, 3}});
         twin.clear({1, last_z});
         CHECK(twin.grid.exact() == nullptr);
         CHECK(figures(twin.grid).spare_bytes > 0);
-        twin.insert_slice(1, random.deltas(rows, cols, 6000));  // of leaves that were emptied
+        twin.insert_slice(1, random.deltas(rows, cols, 12000));  // of leaves that were emptied
         twin.check_states({{1, 1}});
     }
 }

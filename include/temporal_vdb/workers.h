@@ -28,8 +28,8 @@ public:
     /// Calls body(i) once for each i in 0..count, in any order, on any of the threads. The body
     /// must write only what belongs to its own i: then the number of threads cannot show.
     ///
-    /// `work` is a rough number of steps (voxels written, leaves read) of all i together: below a
-    /// few thousand, waking a second thread costs more than it brings.
+    /// `work` is a rough number of steps (voxels written, leaves read) of all i together: below
+    /// some thousands, waking a second thread costs more than it brings.
     template <typename Body>
     void for_each(std::size_t count, std::size_t work, const Body& body) const {
         struct Nothing {};
@@ -46,7 +46,7 @@ public:
             auto tool = make();
             for (std::size_t i = begin; i < end; ++i) body(tool, i);
         };
-        constexpr std::size_t worth_a_task = 1024;
+        constexpr std::size_t worth_a_task = 4096;
         if (threads_ == 1 || count <= 1 || work < 2 * worth_a_task) return range(0, count);
         const std::size_t grain = std::max<std::size_t>(1, count * worth_a_task / work);
         tbb::task_arena arena(threads_);

@@ -84,6 +84,9 @@ def write(kind, path):
     elif kind == "infinite":
         grid = layer(4, 4, "1-3")
         grid.getAccessor().setValueOn((0, 1, 2), float("inf"))
+    elif kind == "unlisted":
+        grid = layer(4, 4, "1-2,9")
+        grid.getAccessor().setValueOn((0, 1, 5), 1.0)
     elif kind == "newer":
         grid = layer(4, 4, "1-3", version=99)
     elif kind == "disordered":

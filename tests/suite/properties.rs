@@ -244,7 +244,7 @@ fn many_changes() -> impl Strategy<Value = Vec<Raw>> {
                 mark,
             )
         };
-        (0..9000).map(one).collect()
+        (0..12000).map(one).collect()
     })
 }
 

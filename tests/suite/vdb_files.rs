@@ -284,6 +284,7 @@ fn foreign_files_are_refused_with_the_reason() {
         ("background", "has background 1"),
         ("beyond", "beyond 4 rows, 4 columns"),
         ("infinite", "the delta inf at (0, 1, 2)"),
+        ("unlisted", "voxels at step 5, which is not in its list"),
         ("newer", "format version 99"),
         ("disordered", "does not ascend"),
     ] {

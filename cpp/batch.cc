@@ -40,18 +40,21 @@ Batch::Batch(Span<const Voxel> voxels, std::int32_t rows, std::int32_t cols) : v
             bands_[first_band].end_tile = tiles_.size();
         }
     };
-    std::int32_t band_row = -1;
+    const auto row_count = static_cast<std::uint32_t>(rows);
+    const auto col_count = static_cast<std::uint32_t>(cols);
+    std::uint32_t end_row = 0;  // of the band
     std::int64_t before = -1;
     for (const Voxel& voxel : voxels) {
-        // Branches that always go one way, but for one a band: scattered voxels come fast.
-        if (voxel.row < 0 || voxel.row >= rows || voxel.col < 0 || voxel.col >= cols) {
-            refuse_outside(voxel, rows, cols);
-        }
-        const std::int64_t place = std::int64_t{voxel.row} << 32 | voxel.col;
+        // Branches that always go one way, but for one a band: scattered voxels come fast. As
+        // unsigned numbers those below 0 are too large.
+        const auto row = static_cast<std::uint32_t>(voxel.row);
+        const auto col = static_cast<std::uint32_t>(voxel.col);
+        if (row >= row_count || col >= col_count) refuse_outside(voxel, rows, cols);
+        const auto place = static_cast<std::int64_t>(std::uint64_t{row} << 32 | col);
         if (place <= before) refuse_order(&voxel);
         before = place;
-        if (voxel.row / leaf_dim != band_row) {
-            band_row = voxel.row / leaf_dim;
+        if (row >= end_row) {
+            end_row = (row | (leaf_dim - 1)) + 1;
             if (!bands_.empty()) bands_.back().end = &voxel;
             if (voxel.row / tile_dim != tile_row) {
                 end_tile_row();
@@ -59,7 +62,7 @@ Batch::Batch(Span<const Voxel> voxels, std::int32_t rows, std::int32_t cols) : v
             }
             bands_.push_back({&voxel, voxels.end(), 0, 0});
         }
-        met[voxel.col / tile_dim] = 1;
+        met[col / tile_dim] = 1;
     }
     end_tile_row();
 }

@@ -51,14 +51,14 @@ const PAIRS: [Pair; 8] = [
     },
     Pair {
         group: "weights and",
-        slow: "one grid, insert",
-        fast: "two grids, insert",
+        slow: "two grids, insert",
+        fast: "one grid, insert",
         bar: None,
     },
     Pair {
         group: "weights and",
-        slow: "one grid, read a step",
-        fast: "two grids, read a step",
+        slow: "two grids, read a step",
+        fast: "one grid, read a step",
         bar: None,
     },
 ];

@@ -319,21 +319,8 @@ impl Layer {
     /// Drops the steps after time `t` and says how many there were. Errors: `Pruned`.
     pub fn rollback(&mut self, t: usize) -> Result<usize> {
         let step = self.timeline.as_of(t)?;
-        // In a ring the dropped slices are the last of those in time order.
-        let kept = self.timeline.spans_until(step);
-        for span in self.all_spans() {
-            let first = kept
-                .iter()
-                .filter(|k| span.first <= k.first && k.last <= span.last)
-                .map(|k| k.last + 1)
-                .max();
-            let first = first.unwrap_or(span.first);
-            if first <= span.last {
-                self.grid.clear(ZSpan {
-                    first,
-                    last: span.last,
-                })?;
-            }
+        for span in self.timeline.spans_between(step, self.timeline.latest()) {
+            self.grid.clear(span)?;
         }
         Ok(self.timeline.truncate_after(step))
     }

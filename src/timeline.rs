@@ -138,29 +138,28 @@ impl Timeline {
 
     /// Where the slices of all retained steps up to `last` are, in time order.
     pub(crate) fn spans_until(&self, last: i32) -> Vec<ZSpan> {
-        if last <= self.oldest {
+        self.spans_between(self.oldest, last)
+    }
+
+    /// Where the slices of the steps after `before`, up to `last`, are, in time order. `before` is
+    /// the base's label or after it.
+    pub(crate) fn spans_between(&self, before: i32, last: i32) -> Vec<ZSpan> {
+        if last <= before {
             return Vec::new();
         }
         let Some(ring) = self.ring else {
-            return vec![ZSpan {
-                first: self.oldest + 1,
-                last,
-            }];
+            let first = before + 1;
+            return vec![ZSpan { first, last }];
         };
         // Steps before this one have been folded, whatever the base's label says: with gaps it can
         // lie further back than the ring reaches.
         let reach = self.latest() - ring.steps();
-        let (first, last) = (self.z_of(self.oldest.max(reach) + 1), self.z_of(last));
+        let (first, last) = (self.z_of(before.max(reach) + 1), self.z_of(last));
         if first <= last {
             vec![ZSpan { first, last }]
         } else {
-            vec![
-                ZSpan {
-                    first,
-                    last: ring.steps(),
-                },
-                ZSpan { first: 1, last },
-            ]
+            let end = ring.steps();
+            vec![ZSpan { first, last: end }, ZSpan { first: 1, last }]
         }
     }
 

@@ -45,7 +45,6 @@ public:
     }
 
     const float* row(int row_in_band) const { return state_[row_in_band]; }
-    float* row(int row_in_band) { return state_[row_in_band]; }
 
     /// Bit y is set when a slice that was added has voxels in columns 8 y ..= 8 y + 7.
     unsigned touched() const { return touched_; }

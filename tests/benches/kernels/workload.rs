@@ -14,7 +14,9 @@ pub(crate) struct Workload {
 }
 
 impl Workload {
-    fn new(name: &str, rows: i32, cols: i32, arrival: Vec<Vec<Voxel>>) -> Self {
+    /// A square layer of made-up changes.
+    fn made_up(name: &str, size: i32, arrival: Vec<Vec<Voxel>>) -> Self {
+        let (rows, cols) = (size, size);
         let sorted = |voxels: &Vec<Voxel>| {
             let triplets = voxels
                 .iter()
@@ -76,12 +78,8 @@ fn scattered(size: i32, share: f64, steps: usize) -> Workload {
         voxels
     };
     let arrival = (0..steps).map(step).collect();
-    Workload::new(
-        &format!("random {}% of {size} x {size}", share * 100.0),
-        size,
-        size,
-        arrival,
-    )
+    let name = format!("random {}% of {size} x {size}", share * 100.0);
+    Workload::made_up(&name, size, arrival)
 }
 
 /// Whole rows, in random order.
@@ -103,12 +101,8 @@ fn row_wise(size: i32, share: f64, steps: usize) -> Workload {
         voxels
     };
     let arrival = (0..steps).map(step).collect();
-    Workload::new(
-        &format!("rows {}% of {size} x {size}", share * 100.0),
-        size,
-        size,
-        arrival,
-    )
+    let name = format!("rows {}% of {size} x {size}", share * 100.0);
+    Workload::made_up(&name, size, arrival)
 }
 
 /// A step that adds 1 to every weight of one row.

@@ -92,13 +92,13 @@ impl DenseDetector {
 }
 
 /// What brings a state to a weight of other bits.
-struct Step {
-    delta: Option<f32>,
-    mark: Option<f32>,
+pub(crate) struct Step {
+    pub(crate) delta: Option<f32>,
+    pub(crate) mark: Option<f32>,
 }
 
 /// How to get from `state` to exactly `weight`, or `None` where it is near enough.
-fn step_to(state: f32, weight: f32, threshold: f32) -> Option<Step> {
+pub(crate) fn step_to(state: f32, weight: f32, threshold: f32) -> Option<Step> {
     let distance = (f64::from(weight) - f64::from(state)).abs();
     // At threshold 0 other bits are a change even where the distance is 0: -0.0 is not +0.0.
     if threshold > 0.0 && distance <= f64::from(threshold) {

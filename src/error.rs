@@ -1,8 +1,10 @@
 use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::MAX_STEP;
+use rusqlite::ErrorCode;
+
+use crate::{Dtype, MAX_STEP};
 
 /// The result of this library's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -177,6 +179,140 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A file that is no store of this library.
+    #[error("{}: not a store: {reason}", path.display())]
+    NotAStore {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A store that a newer version has written.
+    #[error("{}: the store has format {found}, and this version reads up to {supported}: use a newer one", path.display())]
+    NewerFormat {
+        /// The file.
+        path: PathBuf,
+        /// The version of its format.
+        found: i32,
+        /// The newest that can be read.
+        supported: i32,
+    },
+    /// A new store was to be made where there is a file.
+    #[error("{}: there is a file already: open it, or give another name", path.display())]
+    AlreadyExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another process, or another handle in this one, has the store open for writing.
+    #[error("{}: in use: another process or handle is recording into it; read it beside, or wait", path.display())]
+    InUse {
+        /// The store.
+        path: PathBuf,
+    },
+    /// A write to a store that was opened for reading.
+    #[error("{}: opened for reading only: open it for writing first", path.display())]
+    ReadOnly {
+        /// The store.
+        path: PathBuf,
+    },
+    /// Bytes of a store that are not what was written.
+    #[error("{}damaged: {what}", path.as_ref().map(|path| format!("{}: ", path.display())).unwrap_or_default())]
+    Damaged {
+        /// The store, where it is known.
+        path: Option<PathBuf>,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// SQLite could not do what it was asked.
+    #[error("{}: {source}", path.display())]
+    Database {
+        /// The store.
+        path: PathBuf,
+        /// What SQLite said.
+        source: rusqlite::Error,
+    },
+    /// A layer that the store does not have.
+    #[error("there is no layer '{name}'{}", nearest_text(nearest))]
+    NoSuchLayer {
+        /// The name given.
+        name: String,
+        /// Layers with names like it.
+        nearest: Vec<String>,
+    },
+    /// A layer that the store has already.
+    #[error("there is a layer '{name}' already")]
+    LayerExists {
+        /// The name given.
+        name: String,
+    },
+    /// A layer that is kept whole was asked for as a matrix.
+    #[error(
+        "'{name}' is {dtype}, which is kept whole: only F32, BF16 and F16 tensors with elements are matrices over time"
+    )]
+    NotAMatrix {
+        /// The layer.
+        name: String,
+        /// Its type.
+        dtype: Dtype,
+    },
+    /// A checkpoint without a tensor that the store has.
+    #[error("the checkpoint lacks tensor '{name}', which the store has: a step has all layers")]
+    MissingTensor {
+        /// The tensor.
+        name: String,
+    },
+    /// A checkpoint with a tensor that the store does not have.
+    #[error("the checkpoint has a new tensor '{name}': allow new layers to add it")]
+    NewTensor {
+        /// The tensor.
+        name: String,
+    },
+    /// A tensor of another type or shape than the layer's.
+    #[error("tensor '{name}' is {found} where the store has {expected}")]
+    TensorMismatch {
+        /// The tensor.
+        name: String,
+        /// Type and shape of the layer.
+        expected: String,
+        /// Type and shape given.
+        found: String,
+    },
+    /// A checkpoint with two tensors of one name, or a step with two contributions to one layer.
+    #[error("'{name}' is there twice in one step: give each layer once")]
+    DuplicateTensor {
+        /// The name.
+        name: String,
+    },
+    /// Data whose length is not what the tensor's shape says.
+    #[error("tensor '{name}' has {found} bytes where its shape needs {expected}")]
+    TensorLength {
+        /// The tensor.
+        name: String,
+        /// Bytes needed.
+        expected: usize,
+        /// Bytes given.
+        found: usize,
+    },
+    /// A result that is no value of the layer's type.
+    #[error(
+        "weight ({row}, {col}) would become {value}, which is no {dtype}: store such deltas in an F32 layer"
+    )]
+    OffLattice {
+        /// Row of the weight.
+        row: i32,
+        /// Column of the weight.
+        col: i32,
+        /// What the delta leads to.
+        value: f32,
+        /// The layer's type.
+        dtype: Dtype,
+    },
+    /// A step that changes nothing in no layer.
+    #[error("step {step} names no layer: give it tensors or changes")]
+    EmptyStep {
+        /// The step.
+        step: usize,
+    },
     /// A failure of the file system.
     #[error("{}: {source}", path.display())]
     Io {
@@ -214,7 +350,57 @@ fn or_none(step: Option<usize>) -> String {
     step.map_or_else(|| "none".to_owned(), |step| step.to_string())
 }
 
+fn nearest_text(names: &[String]) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    format!(": is it {}?", quoted.join(" or "))
+}
+
 impl Error {
+    /// Damage in a store whose path the caller knows.
+    pub(crate) fn damaged(what: impl Into<String>) -> Self {
+        Error::Damaged {
+            path: None,
+            what: what.into(),
+        }
+    }
+
+    /// The same error, where it is about a file, of this one.
+    pub(crate) fn in_file(self, file: &Path) -> Self {
+        match self {
+            Error::Damaged { path: None, what } => Error::Damaged {
+                path: Some(file.to_owned()),
+                what,
+            },
+            other => other,
+        }
+    }
+
+    /// What SQLite said, as far as a caller can act upon it.
+    pub(crate) fn sqlite(path: &Path, source: rusqlite::Error) -> Self {
+        let io = |kind: io::ErrorKind| Error::Io {
+            path: path.to_owned(),
+            source: io::Error::new(kind, source.to_string()),
+        };
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => io(io::ErrorKind::StorageFull),
+            Some(ErrorCode::OutOfMemory) => Error::OutOfMemory,
+            Some(
+                ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::TypeMismatch,
+            ) => Error::Damaged {
+                path: Some(path.to_owned()),
+                what: source.to_string(),
+            },
+            Some(ErrorCode::TooBig) => io(io::ErrorKind::FileTooLarge),
+            _ => Error::Database {
+                path: path.to_owned(),
+                source,
+            },
+        }
+    }
+
     /// What a caller can do about it.
     pub fn kind(&self) -> ErrorKind {
         match self {
@@ -227,14 +413,30 @@ impl Error {
             | Error::InvalidShape { .. }
             | Error::LengthMismatch { .. }
             | Error::InvalidRing { .. }
-            | Error::InvalidThreshold { .. } => ErrorKind::InvalidInput,
+            | Error::InvalidThreshold { .. }
+            | Error::DuplicateTensor { .. }
+            | Error::TensorLength { .. }
+            | Error::EmptyStep { .. } => ErrorKind::InvalidInput,
             Error::StepOutOfOrder { .. }
             | Error::BaseFixed { .. }
             | Error::ShapeMismatch { .. }
-            | Error::ExactMark { .. } => ErrorKind::Conflict,
+            | Error::ExactMark { .. }
+            | Error::AlreadyExists { .. }
+            | Error::InUse { .. }
+            | Error::ReadOnly { .. }
+            | Error::NoSuchLayer { .. }
+            | Error::LayerExists { .. }
+            | Error::NotAMatrix { .. }
+            | Error::MissingTensor { .. }
+            | Error::NewTensor { .. }
+            | Error::TensorMismatch { .. }
+            | Error::OffLattice { .. } => ErrorKind::Conflict,
             Error::Pruned { .. } | Error::NoSuchStep { .. } => ErrorKind::NotRetained,
-            Error::NotALayer { .. } => ErrorKind::BadFile,
-            Error::Io { .. } => ErrorKind::Io,
+            Error::NotALayer { .. }
+            | Error::NotAStore { .. }
+            | Error::NewerFormat { .. }
+            | Error::Damaged { .. } => ErrorKind::BadFile,
+            Error::Io { .. } | Error::Database { .. } => ErrorKind::Io,
             Error::OutOfMemory => ErrorKind::OutOfMemory,
             Error::Cancelled => ErrorKind::Cancelled,
             Error::OpenVdb { .. } | Error::Unexpected { .. } | Error::Poisoned => {

@@ -75,6 +75,40 @@ impl Layer {
         })
     }
 
+    /// A layer that begins with the state of some step, and goes on with the changes of later ones.
+    pub(crate) fn from_history(
+        name: &str,
+        shape: (i32, i32),
+        (oldest, base): (i32, &[f32]),
+        slices: &[(usize, Delta)],
+        options: StorageOptions,
+    ) -> Result<Self> {
+        let mut grid = Grid::new(name, shape.0, shape.1, options.grid())?;
+        let values = base
+            .iter()
+            .enumerate()
+            .filter(|(_, value)| value.to_bits() != 0);
+        let width = shape.1 as usize;
+        let voxels: Vec<_> = values
+            .map(|(at, &value)| Voxel {
+                row: (at / width) as i32,
+                col: (at % width) as i32,
+                value,
+            })
+            .collect();
+        grid.insert_base(&voxels)?;
+        let timeline = Timeline::with_steps(oldest, Vec::new());
+        let timeline = match options.ring {
+            Some(ring) => timeline.in_ring(ring),
+            None => timeline,
+        };
+        let mut layer = Layer { grid, timeline };
+        for (step, delta) in slices {
+            layer.store_changes(*step, delta)?;
+        }
+        Ok(layer)
+    }
+
     /// Name of the layer.
     pub fn name(&self) -> &str {
         self.grid.name()

@@ -34,17 +34,21 @@ mod coordinate;
 mod delta;
 mod dense_detector;
 mod detector;
+mod dtype;
 mod error;
 mod ffi;
 mod figures;
 mod float_mode;
 mod grid;
+mod history;
 mod layer;
 mod openvdb_storage;
 mod region;
 mod ring;
 mod sparse_weights;
 mod storage;
+mod store;
+mod tensor;
 mod timeline;
 mod voxel;
 mod zspan;
@@ -53,6 +57,7 @@ pub use coordinate::{Coordinate3D, TemporalCoordinate};
 pub use delta::{Change, Delta};
 pub use dense_detector::DenseDetector;
 pub use detector::DeltaDetector;
+pub use dtype::Dtype;
 pub use error::{Error, ErrorKind, Result};
 pub use figures::Figures;
 pub use layer::{DenseWeights, Layer, StorageOptions};
@@ -61,6 +66,12 @@ pub use region::Region;
 pub use ring::{MAX_HISTORY, Ring, get_z_for_timestamp};
 pub use sparse_weights::SparseWeights;
 pub use storage::TemporalVDBStorage;
+pub use store::{
+    Durability, Favor, LayerInfo, LayerStats, ModelWeights, Note, RecordOptions, Recorded,
+    StepInfo, StepWriter, StoreOptions, StoreStats, StoredLayer, TemporalStore, Threshold,
+    Verified,
+};
+pub use tensor::{Checkpoint, Tensor};
 pub use voxel::Voxel;
 
 /// The last step that can be stored: z ends at 2^31 - 1, and a step stays below it.

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use temporal_vdb::{
-    Error, ErrorKind, MAX_STEP, OpenVdbStorage, SparseWeights, StorageOptions, TemporalVDBStorage,
+    Dtype, Error, ErrorKind, MAX_STEP, OpenVdbStorage, SparseWeights, StorageOptions, StoreOptions,
+    TemporalStore, TemporalVDBStorage,
 };
 
 use crate::model::Model;
@@ -13,8 +14,27 @@ const COLS: i32 = 150;
 
 type Storage = Box<dyn TemporalVDBStorage>;
 
+/// A layer of a store in a file.
+async fn stored(folder: &std::path::Path) -> Storage {
+    let store = TemporalStore::create(folder.join("run.tvdb"), StoreOptions::default())
+        .await
+        .unwrap();
+    Box::new(
+        store
+            .create_layer("w", Dtype::F32, ROWS, COLS)
+            .await
+            .unwrap(),
+    )
+}
+
 /// Every implementation, empty, of the same shape.
-fn storages() -> Vec<(&'static str, Storage)> {
+async fn storages(folder: &std::path::Path) -> Vec<(&'static str, Storage)> {
+    let in_memory = TemporalStore::in_memory(StoreOptions::default()).unwrap();
+    let in_memory = in_memory
+        .create_layer("w", Dtype::F32, ROWS, COLS)
+        .await
+        .unwrap();
+    let in_file = stored(folder).await;
     let threads = |n| StorageOptions {
         threads: std::num::NonZeroUsize::new(n),
         ..Default::default()
@@ -24,6 +44,8 @@ fn storages() -> Vec<(&'static str, Storage)> {
         ("model", Box::new(Model::new(ROWS, COLS, None)) as Storage),
         ("OpenVdbStorage, 1 thread", Box::new(grids(1))),
         ("OpenVdbStorage, 2 threads", Box::new(grids(2))),
+        ("TemporalStore, in memory", Box::new(in_memory)),
+        ("TemporalStore, in a file", in_file),
     ]
 }
 
@@ -34,7 +56,8 @@ macro_rules! conformance {
             $(#[$story])*
             #[tokio::test]
             async fn $name() {
-                for (implementation, mut $storage) in storages() {
+                let folder = tempfile::tempdir().unwrap();
+                for (implementation, mut $storage) in storages(folder.path()).await {
                     eprintln!("{implementation}");
                     $body
                 }

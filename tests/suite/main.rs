@@ -10,6 +10,7 @@ mod host_float_mode;
 mod lossless;
 mod model;
 mod properties;
+mod store_properties;
 #[path = "../support/traces.rs"]
 mod traces;
 mod type_promises;

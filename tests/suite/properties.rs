@@ -12,7 +12,7 @@ use crate::model::Model;
 const SHAPES: [(i32, i32); 4] = [(1, 1), (9, 17), (130, 9), (3, 260)];
 
 /// Places and numbers of a change; places are taken modulo the shape.
-type Raw = (i32, i32, f32, Option<f32>);
+pub type Raw = (i32, i32, f32, Option<f32>);
 
 #[derive(Clone, Debug)]
 enum Operation {
@@ -48,7 +48,7 @@ fn bits() -> impl Strategy<Value = f32> {
     ]
 }
 
-fn raw_changes() -> impl Strategy<Value = Vec<Raw>> {
+pub fn raw_changes() -> impl Strategy<Value = Vec<Raw>> {
     let mark = prop_oneof![8 => Just(None), 1 => bits().prop_map(Some)];
     prop::collection::vec((any::<i32>(), any::<i32>(), number(), mark), 0..12)
 }
@@ -65,11 +65,11 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-fn place((row, col): (i32, i32), shape: (i32, i32)) -> (i32, i32) {
+pub fn place((row, col): (i32, i32), shape: (i32, i32)) -> (i32, i32) {
     (row.rem_euclid(shape.0), col.rem_euclid(shape.1))
 }
 
-fn delta_of(raw: &[Raw], shape: (i32, i32), marks: bool) -> Delta {
+pub fn delta_of(raw: &[Raw], shape: (i32, i32), marks: bool) -> Delta {
     let mut changes = std::collections::BTreeMap::new();
     for &(row, col, delta, exact) in raw {
         let delta = if delta.is_finite() { delta } else { 0.0 };
@@ -86,7 +86,7 @@ fn delta_of(raw: &[Raw], shape: (i32, i32), marks: bool) -> Delta {
 
 /// The same outcome on both sides: both succeed, or both fail for the same reason. (Where several
 /// weights of a batch are wrong, either side may name any of them.)
-fn same_outcome<A, B>(
+pub fn same_outcome<A, B>(
     grid: temporal_vdb::Result<A>,
     model: temporal_vdb::Result<B>,
 ) -> Result<(), TestCaseError> {

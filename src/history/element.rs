@@ -1,0 +1,122 @@
+use bytemuck::Pod;
+
+/// The bits of one weight: 16 or 32 of them.
+///
+/// *Ordered* bits are the same bits mapped so that they ascend with the value: the difference of
+/// two is a distance in units in the last place. The map is one to one on all patterns, infinities,
+/// NaNs and both zeros included, and differences wrap around, so that every change has one.
+pub(crate) trait Element: Pod + Eq + Default + Send + Sync {
+    const BYTES: usize;
+
+    fn to_u32(self) -> u32;
+    /// The low bits of `bits`.
+    fn from_u32(bits: u32) -> Self;
+    fn to_ordered(self) -> Self;
+    fn from_ordered(self) -> Self;
+    /// Adds a zig-zag coded difference to ordered bits.
+    fn step_by(self, code: u32) -> Self;
+    /// The zig-zag coded difference of ordered bits that leads from `self` to `next`.
+    fn code_to(self, next: Self) -> u32;
+    fn read_le(bytes: &[u8]) -> Self;
+}
+
+macro_rules! element {
+    ($unsigned:ty, $signed:ty) => {
+        impl Element for $unsigned {
+            const BYTES: usize = size_of::<$unsigned>();
+
+            #[inline]
+            fn to_u32(self) -> u32 {
+                u32::from(self)
+            }
+
+            #[inline]
+            fn from_u32(bits: u32) -> Self {
+                bits as $unsigned
+            }
+
+            #[inline]
+            fn to_ordered(self) -> Self {
+                // All ones for negative numbers, else the sign bit alone.
+                let flipped = ((self as $signed) >> (<$unsigned>::BITS - 1)) as $unsigned;
+                self ^ (flipped | (1 << (<$unsigned>::BITS - 1)))
+            }
+
+            #[inline]
+            fn from_ordered(self) -> Self {
+                let flipped = !(((self as $signed) >> (<$unsigned>::BITS - 1)) as $unsigned);
+                self ^ (flipped | (1 << (<$unsigned>::BITS - 1)))
+            }
+
+            #[inline]
+            fn step_by(self, code: u32) -> Self {
+                let code = code as $unsigned;
+                self.wrapping_add((code >> 1) ^ (code & 1).wrapping_neg())
+            }
+
+            #[inline]
+            fn code_to(self, next: Self) -> u32 {
+                let difference = next.wrapping_sub(self) as $signed;
+                let code = (difference << 1) ^ (difference >> (<$unsigned>::BITS - 1));
+                u32::from(code as $unsigned)
+            }
+
+            #[inline]
+            fn read_le(bytes: &[u8]) -> Self {
+                let mut element = [0; size_of::<$unsigned>()];
+                element.copy_from_slice(bytes);
+                <$unsigned>::from_le_bytes(element)
+            }
+        }
+    };
+}
+
+element!(u16, i16);
+element!(u32, i32);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordered_bits_ascend_with_the_value() {
+        let values = [
+            f32::NEG_INFINITY,
+            -2.0,
+            -1.0,
+            -1e-45,
+            -0.0,
+            0.0,
+            1e-45,
+            1.0,
+            f32::INFINITY,
+        ];
+        let ordered: Vec<u32> = values
+            .iter()
+            .map(|value| value.to_bits().to_ordered())
+            .collect();
+        assert!(ordered.is_sorted());
+        assert_eq!(ordered[4] + 1, ordered[5]);
+    }
+
+    #[test]
+    fn every_pattern_comes_back_and_every_pair_has_a_code() {
+        let mut other = 1u16;
+        for bits in 0..=u16::MAX {
+            assert_eq!(bits.to_ordered().from_ordered(), bits);
+            other = other.wrapping_mul(25173).wrapping_add(13849);
+            let code = bits.to_ordered().code_to(other.to_ordered());
+            assert_eq!(code == 0, bits == other);
+            assert_eq!(bits.to_ordered().step_by(code).from_ordered(), other);
+        }
+        for (from, to) in [
+            (0, u32::MAX),
+            (u32::MAX, 0),
+            (0x8000_0000, 0),
+            (0x7fc0_0000, 0xff80_0001),
+        ] {
+            let code = u32::to_ordered(from).code_to(u32::to_ordered(to));
+            assert_eq!(u32::to_ordered(from).step_by(code).from_ordered(), to);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! How history rests: pure functions between states, changes and bytes. Nothing here knows files,
+//! databases or threads. `docs/format.md` describes the bytes.
+//!
+//! A layer is cut into tiles of 128 x 128 weights. What changed in a run of tiles over a run of
+//! steps is a `Block`; a full state of a run of tiles is a plane. Decoding trusts nothing: bytes
+//! that are not what the encoder could have written are `Damage`.
+
+mod block;
+mod change;
+mod element;
+mod plane;
+mod replay;
+mod stream;
+mod tiling;
+
+pub(crate) use block::{Block, SLAB_STEPS};
+pub(crate) use change::{Coder, RawChange, TileChanges};
+pub(crate) use element::Element;
+pub(crate) use plane::{decode_bytes, decode_plane, encode_bytes, encode_plane};
+pub(crate) use replay::{TileSet, apply, replay};
+pub(crate) use tiling::{TILE, Tiling};
+
+/// What is wrong with bytes that cannot be decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Damage(pub(crate) &'static str);
+
+type Decoded<T> = std::result::Result<T, Damage>;

@@ -1,0 +1,575 @@
+use std::ops::{Deref, RangeInclusive};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use bytes::Bytes;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+
+use super::cache::BlobCache;
+use super::commit::not_a_matrix;
+use super::database::{CommitRow, Database, LayerRow, View};
+use super::head::{HeadElement, HeadState, Heads, LayerHead, Matrix, row_major};
+use super::index::{Index, LayerIndex};
+use super::maintenance::Worker;
+use super::note::metadata_from_json;
+use super::options::StoreOptions;
+use super::reader::{Reader, Seen};
+use super::report::{LayerInfo, ModelWeights};
+use crate::history::{Coder, Element, TileSet, Tiling};
+use crate::sparse_weights::{check_inside, dense_len, vec_with_room};
+use crate::{
+    Checkpoint, Delta, DenseWeights, Dtype, Error, Layer, Region, Result, StorageOptions, Tensor,
+    Voxel,
+};
+
+/// A store and its thread for the work behind recording, which ends with it.
+pub(crate) struct Handle {
+    store: Arc<Store>,
+    /// For stores that can be written.
+    _worker: Option<Worker>,
+}
+
+impl Deref for Handle {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+impl Handle {
+    pub(crate) fn create(path: &Path, options: StoreOptions) -> Result<Self> {
+        Handle::new(Database::create(path)?, options)
+    }
+
+    pub(crate) fn open(path: &Path, options: StoreOptions) -> Result<Self> {
+        Handle::new(Database::open(path)?, options)
+    }
+
+    pub(crate) fn open_or_create(path: &Path, options: StoreOptions) -> Result<Self> {
+        match Handle::open(path, options) {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                Handle::create(path, options)
+            }
+            opened => opened,
+        }
+    }
+
+    pub(crate) fn open_read_only(path: &Path, options: StoreOptions) -> Result<Self> {
+        Handle::new(Database::open_read_only(path)?, options)
+    }
+
+    pub(crate) fn in_memory(options: StoreOptions) -> Result<Self> {
+        Handle::new(Database::in_memory()?, options)
+    }
+
+    fn new(database: Database, options: StoreOptions) -> Result<Self> {
+        let threads = options.threads.map_or(0, |threads| threads.get());
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("temporal-vdb-{i}"))
+            .build()
+            .map_err(|error| Error::Unexpected {
+                message: error.to_string(),
+            })?;
+        let store = Arc::new(Store {
+            cache: BlobCache::new(options.cache_bytes),
+            wake: Mutex::new(None),
+            database,
+            options,
+            pool,
+            turn: Mutex::new(()),
+            maintaining: Mutex::new(()),
+            index: Mutex::new(None),
+            heads: RwLock::new(None),
+        });
+        // A file that is damaged where everything begins is found out here.
+        store
+            .read(|_, _| Ok(()))
+            .map_err(|error| error.in_file(store.path()))?;
+        let worker = store
+            .database
+            .is_writable()
+            .then(|| Worker::start(&store))
+            .transpose()?;
+        Ok(Handle {
+            store,
+            _worker: worker,
+        })
+    }
+}
+
+/// The synchronous core of [`TemporalStore`](crate::TemporalStore), whose methods say more.
+pub(crate) struct Store {
+    database: Database,
+    options: StoreOptions,
+    pool: ThreadPool,
+    cache: BlobCache,
+    /// Held by whoever brings the store from one step to the next.
+    turn: Mutex<()>,
+    /// Held by whoever seals and compacts.
+    pub(super) maintaining: Mutex<()>,
+    pub(super) wake: Mutex<Option<std::sync::mpsc::SyncSender<()>>>,
+    /// Of the newest generation that was read.
+    index: Mutex<Option<Arc<Index>>>,
+    /// Made when first something is written, or the latest state is asked for.
+    heads: RwLock<Option<Heads>>,
+}
+
+/// Calls a function that is generic over the width of a layer's elements.
+macro_rules! by_width {
+    ($dtype:expr, $element:ident => $call:expr) => {
+        if $dtype.size() == 2 {
+            type $element = u16;
+            $call
+        } else {
+            type $element = u32;
+            $call
+        }
+    };
+}
+pub(super) use by_width;
+
+impl Store {
+    pub(crate) fn path(&self) -> &Path {
+        self.database.path()
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub(crate) fn options(&self) -> &StoreOptions {
+        &self.options
+    }
+
+    pub(crate) fn pool(&self) -> &ThreadPool {
+        &self.pool
+    }
+
+    /// The right to bring the store to its next step.
+    pub(crate) fn write_turn(&self) -> Result<MutexGuard<'_, ()>> {
+        if !self.database.is_writable() {
+            return Err(Error::ReadOnly {
+                path: self.path().to_owned(),
+            });
+        }
+        Ok(self.turn.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn heads(&self) -> Result<RwLockReadGuard<'_, Option<Heads>>> {
+        self.heads.read().map_err(|_| Error::Poisoned)
+    }
+
+    pub(crate) fn heads_mut(&self) -> Result<RwLockWriteGuard<'_, Option<Heads>>> {
+        self.heads.write().map_err(|_| Error::Poisoned)
+    }
+
+    /// Reads one consistent state of the store.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&View, &Index) -> Result<T>) -> Result<T> {
+        self.database.read(|view| {
+            let index = self.index_of(view)?;
+            work(view, &index)
+        })
+    }
+
+    /// The index of what `view` sees.
+    pub(crate) fn index_of(&self, view: &View) -> Result<Arc<Index>> {
+        let earlier = self
+            .index
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let index = Index::load(view, earlier.as_ref())?;
+        let mut kept = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept
+            .as_ref()
+            .is_none_or(|kept| kept.tip.generation < index.tip.generation)
+        {
+            *kept = Some(Arc::clone(&index));
+        }
+        Ok(index)
+    }
+
+    pub(crate) fn reader<'a>(
+        &'a self,
+        view: &'a View<'a>,
+        index: &'a Index,
+        layer: &'a LayerIndex,
+    ) -> Reader<'a> {
+        Reader {
+            view,
+            index,
+            layer,
+            cache: &self.cache,
+            pool: &self.pool,
+        }
+    }
+
+    /// Asks something of one layer.
+    pub(crate) fn with_layer<T>(
+        &self,
+        id: u32,
+        work: impl FnOnce(&LayerIndex) -> Result<T>,
+    ) -> Result<T> {
+        self.read(|view, index| work(&*index.layer(view, id)?))
+    }
+
+    /// Asks something of one layer that its history has to be read for.
+    fn with_reader<T>(&self, id: u32, work: impl FnOnce(&Reader) -> Result<T>) -> Result<T> {
+        self.read(|view, index| {
+            let layer = index.layer(view, id)?;
+            work(&self.reader(view, index, &layer))
+        })
+    }
+
+    pub(crate) fn find_layer(&self, name: &str) -> Result<u32> {
+        self.read(|_, index| Ok(index.find(name)?.id))
+    }
+
+    /// Name, type and shape of a layer that is a matrix.
+    pub(crate) fn describe(&self, id: u32) -> Result<(String, Dtype, (i32, i32))> {
+        self.read(|_, index| {
+            let row = &index.layers[id as usize];
+            let shape = row.matrix.ok_or_else(|| not_a_matrix(row))?;
+            Ok((row.name.clone(), row.dtype, shape))
+        })
+    }
+
+    pub(crate) fn layers(&self) -> Result<Vec<LayerInfo>> {
+        self.read(|view, index| {
+            let rows = index.layers.iter();
+            rows.map(|row| Ok(layer_info(row, &*index.layer(view, row.id)?)))
+                .collect()
+        })
+    }
+
+    // ---- states
+
+    /// The state of a layer or a region of it as of time `t`.
+    pub(crate) fn dense(&self, id: u32, t: usize, region: Option<Region>) -> Result<DenseWeights> {
+        self.with_reader(id, |reader| {
+            let row = &reader.layer.row;
+            let shape = row.matrix.ok_or_else(|| not_a_matrix(row))?;
+            let at = reader.layer.as_of(t)?;
+            let region = region.unwrap_or(Region::new(0..shape.0, 0..shape.1));
+            let shape = region.shape_within(shape)?;
+            let values = by_width!(row.dtype, E => dense_region::<E>(reader, at, region, shape)?);
+            Ok(DenseWeights {
+                timestep: reader.layer.steps[at] as usize,
+                shape,
+                values,
+            })
+        })
+    }
+
+    /// All tensors as of time `t`.
+    pub(crate) fn weights_at(&self, t: usize) -> Result<ModelWeights> {
+        self.read(|view, index| self.model_at(view, index, t))
+    }
+
+    fn model_at(&self, view: &View, index: &Index, t: usize) -> Result<ModelWeights> {
+        let mut tensors = Vec::new();
+        let mut timestep = None;
+        for row in index.layers.iter().filter(|row| row.created as usize <= t) {
+            let layer = index.layer(view, row.id)?;
+            let at = layer.as_of(t)?;
+            timestep = timestep.max(Some(layer.steps[at] as usize));
+            let reader = self.reader(view, index, &layer);
+            let data = if row.matrix.is_some() {
+                by_width!(row.dtype, E => tensor_bytes::<E>(&reader, at)?)
+            } else {
+                Bytes::from(reader.whole(at)?)
+            };
+            tensors.push(tensor_of(row, data));
+        }
+        let Some(timestep) = timestep else {
+            // Nothing is as old as that.
+            let oldest = index
+                .layers
+                .iter()
+                .map(|row| row.created as usize)
+                .min()
+                .unwrap_or(0);
+            return Err(Error::Pruned { step: t, oldest });
+        };
+        let metadata = newest_metadata(index, t);
+        let metadata = metadata_from_json(metadata)
+            .ok_or_else(|| Error::damaged("a checkpoint's metadata is no JSON object"))?;
+        Ok(ModelWeights {
+            timestep,
+            checkpoint: Checkpoint { tensors, metadata },
+        })
+    }
+
+    /// All tensors after the latest step.
+    pub(crate) fn latest(&self) -> Result<ModelWeights> {
+        if !self.database.is_writable() {
+            return self.weights_at(usize::MAX);
+        }
+        self.load_heads()?;
+        let heads = self.heads()?;
+        let heads = heads.as_ref().ok_or(Error::Poisoned)?;
+        let tensor = |head: &LayerHead| Ok(tensor_of(&head.row, head.to_bytes(&self.pool)?));
+        let tensors = heads.layers.iter().map(tensor).collect::<Result<_>>()?;
+        let metadata = metadata_from_json(&heads.metadata)
+            .ok_or_else(|| Error::damaged("a checkpoint's metadata is no JSON object"))?;
+        Ok(ModelWeights {
+            timestep: heads.latest.unwrap_or(0) as usize,
+            checkpoint: Checkpoint { tensors, metadata },
+        })
+    }
+
+    /// Reads the heads from the file, if that has not been done. The caller may hold the turn.
+    pub(crate) fn load_heads(&self) -> Result<()> {
+        if self.heads()?.is_some() {
+            return Ok(());
+        }
+        let mut kept = self.heads_mut()?;
+        if kept.is_some() {
+            return Ok(());
+        }
+        let heads = self.read(|view, index| {
+            let mut layers = Vec::with_capacity(index.layers.len());
+            for row in index.layers.iter() {
+                let layer = index.layer(view, row.id)?;
+                let reader = self.reader(view, index, &layer);
+                let state = if row.matrix.is_some() {
+                    by_width!(row.dtype, E => head_of::<E>(&reader)?)
+                } else {
+                    HeadState::Whole(reader.whole(layer.steps.len() - 1)?.into())
+                };
+                layers.push(LayerHead {
+                    row: LayerRow::clone(row),
+                    latest: layer.latest() as i32,
+                    unsealed: layer.steps.len() - layer.unsealed(),
+                    state,
+                });
+            }
+            let commits = index.commits_in_order();
+            Ok(Heads {
+                layers,
+                latest: commits.iter().map(|commit| commit.step).max(),
+                metadata: newest_metadata(index, usize::MAX).to_owned(),
+            })
+        })?;
+        *kept = Some(heads);
+        Ok(())
+    }
+
+    // ---- changes
+
+    pub(crate) fn delta_layer(&self, id: u32, t: usize) -> Result<Delta> {
+        self.with_reader(id, |reader| {
+            let at = reader.layer.find(t)?;
+            Ok(deltas(reader, at..at + 1)?.swap_remove(0).1)
+        })
+    }
+
+    pub(crate) fn deltas_in(
+        &self,
+        id: u32,
+        times: RangeInclusive<usize>,
+    ) -> Result<Vec<(usize, Delta)>> {
+        self.with_reader(id, |reader| {
+            let steps = &reader.layer.steps[1..];
+            let begin = 1 + steps.partition_point(|step| (*step as usize) < *times.start());
+            let end = 1 + steps.partition_point(|step| *step as usize <= *times.end());
+            deltas(reader, begin..end)
+        })
+    }
+
+    pub(crate) fn recent_deltas(&self, id: u32, n: usize) -> Result<Vec<(usize, Delta)>> {
+        self.with_reader(id, |reader| {
+            let end = reader.layer.steps.len();
+            deltas(reader, end.saturating_sub(n).max(1)..end)
+        })
+    }
+
+    pub(crate) fn weight_history(&self, id: u32, row: i32, col: i32) -> Result<Vec<(usize, f32)>> {
+        self.with_reader(id, |reader| {
+            let layer = &reader.layer.row;
+            let shape = layer.matrix.ok_or_else(|| not_a_matrix(layer))?;
+            check_inside((row, col), shape)?;
+            by_width!(layer.dtype, E => {
+                let (base, changes) = reader.weight::<E>(row as usize, col as usize)?;
+                let widen = |bits: E| layer.dtype.widen(bits.to_u32());
+                let after = changes.into_iter().map(|(at, bits)| (reader.layer.steps[at] as usize, widen(bits)));
+                Ok(std::iter::once((reader.layer.oldest(), widen(base))).chain(after).collect())
+            })
+        })
+    }
+
+    /// A range of times as a layer of grids.
+    pub(crate) fn grid(
+        &self,
+        id: u32,
+        times: RangeInclusive<usize>,
+        options: StorageOptions,
+    ) -> Result<Layer> {
+        self.with_reader(id, |reader| {
+            let row = &reader.layer.row;
+            let shape = row.matrix.ok_or_else(|| not_a_matrix(row))?;
+            let begin = reader.layer.as_of(*times.start())?;
+            let end = reader.layer.as_of((*times.end()).max(*times.start()))?;
+            let whole = Region::new(0..shape.0, 0..shape.1);
+            let base = by_width!(row.dtype, E => dense_region::<E>(reader, begin, whole, shape)?);
+            let slices = deltas(reader, begin + 1..end + 1)?;
+            Layer::from_history(
+                &row.name,
+                shape,
+                (reader.layer.steps[begin], &base),
+                &slices,
+                options,
+            )
+        })
+    }
+}
+
+pub(super) fn layer_info(row: &LayerRow, layer: &LayerIndex) -> LayerInfo {
+    LayerInfo {
+        name: row.name.clone(),
+        dtype: row.dtype,
+        shape: row.shape.clone(),
+        matrix: row.matrix,
+        oldest: layer.oldest(),
+        latest: layer.latest(),
+    }
+}
+
+fn tensor_of(row: &LayerRow, data: Bytes) -> Tensor {
+    Tensor {
+        name: row.name.clone(),
+        dtype: row.dtype,
+        shape: row.shape.clone(),
+        data,
+    }
+}
+
+/// Metadata of the newest checkpoint not after `t`, as JSON.
+fn newest_metadata(index: &Index, t: usize) -> &str {
+    let of_checkpoint =
+        |commit: &&Arc<CommitRow>| commit.step as usize <= t && !commit.metadata.is_empty();
+    let newest = index
+        .commits_in_order()
+        .iter()
+        .filter(of_checkpoint)
+        .max_by_key(|commit| commit.step);
+    newest.map_or("{}", |commit| &commit.metadata)
+}
+
+fn tensor_bytes<E: HeadElement>(reader: &Reader, at: usize) -> Result<Bytes> {
+    let row = &reader.layer.row;
+    let tiling = row.tiling();
+    let bits = reader.state::<E>(at, &TileSet::all(&tiling))?;
+    row_major(&tiling, &bits, row.raw_bytes(), reader.pool)
+}
+
+fn head_of<E: HeadElement>(reader: &Reader) -> Result<HeadState> {
+    let set = TileSet::all(&reader.layer.row.tiling());
+    let (bits, digests) = reader.state_and_digests::<E>(reader.layer.steps.len() - 1, &set)?;
+    Ok(E::into_state(Matrix { bits, digests }))
+}
+
+/// The values of a region after the step at a place.
+fn dense_region<E: Element>(
+    reader: &Reader,
+    at: usize,
+    region: Region,
+    shape: (i32, i32),
+) -> Result<Vec<f32>> {
+    let (tiling, dtype) = (reader.layer.row.tiling(), reader.layer.row.dtype);
+    let set = TileSet::new(&tiling, tiles_of(&tiling, &region));
+    let bits = reader.state::<E>(at, &set)?;
+    let mut values = vec_with_room(dense_len(shape))?;
+    values.resize(dense_len(shape), 0.0);
+    let (rows, cols) = (region.rows(), region.cols());
+    for (index, &tile) in set.tiles().iter().enumerate() {
+        let rect = tiling.rect(tile);
+        let bits = &bits[set.span(index)];
+        let first = rect.col.max(cols.start as usize);
+        let last = (rect.col + rect.width).min(cols.end as usize);
+        for row in
+            rect.row.max(rows.start as usize)..(rect.row + rect.height).min(rows.end as usize)
+        {
+            let from = &bits[(row - rect.row) * rect.width..][first - rect.col..last - rect.col];
+            let to = (row - rows.start as usize) * shape.1 as usize + first - cols.start as usize;
+            for (value, bits) in values[to..].iter_mut().zip(from) {
+                *value = dtype.widen(bits.to_u32());
+            }
+        }
+    }
+    Ok(values)
+}
+
+/// The tiles that a region touches, ascending.
+fn tiles_of(tiling: &Tiling, region: &Region) -> Vec<usize> {
+    let tile = |row: i32, col: i32| tiling.place(row as usize, col as usize).0;
+    let (rows, cols) = (region.rows(), region.cols());
+    let first = tile(rows.start, cols.start);
+    let across = tile(rows.start, cols.end - 1) - first;
+    let down = (tile(rows.end - 1, cols.start) - first) / tiling.across();
+    (0..=down)
+        .flat_map(|row| (0..=across).map(move |col| (row, col)))
+        .map(|(row, col)| first + row * tiling.across() + col)
+        .collect()
+}
+
+/// What one step changed in one chunk of tiles: (tile, place, value).
+#[derive(Default)]
+struct Gathered {
+    deltas: Vec<(usize, u16, f32)>,
+    marks: Vec<(usize, u16, f32)>,
+}
+
+/// The changes of a range of a layer's steps.
+fn deltas(reader: &Reader, steps: std::ops::Range<usize>) -> Result<Vec<(usize, Delta)>> {
+    let row = &reader.layer.row;
+    let shape = row.matrix.ok_or_else(|| not_a_matrix(row))?;
+    let (tiling, coder) = (row.tiling(), Coder { dtype: row.dtype });
+    let mut slices: Vec<(Vec<Voxel>, Vec<Voxel>)> =
+        steps.clone().map(|_| Default::default()).collect();
+    let voxel = |(tile, place, value): (usize, u16, f32)| {
+        let rect = tiling.rect(tile);
+        let (row, col) = (
+            usize::from(place) / rect.width,
+            usize::from(place) % rect.width,
+        );
+        Voxel {
+            row: (rect.row + row) as i32,
+            col: (rect.col + col) as i32,
+            value,
+        }
+    };
+    let first = steps.start;
+    by_width!(row.dtype, E => reader.changes::<E, Vec<Gathered>>(
+        steps.clone(),
+        &TileSet::all(&tiling),
+        |gathered, Seen { at, tile, place, before, after, raw }| {
+            if gathered.is_empty() {
+                gathered.resize_with(steps.len(), Gathered::default);
+            }
+            let change = raw.unwrap_or_else(|| coder.derived(before, after));
+            let slice = &mut gathered[at - first];
+            if change.delta.to_bits() << 1 != 0 {
+                slice.deltas.push((tile, place, change.delta));
+            }
+            slice.marks.extend(change.mark.map(|mark| (tile, place, mark)));
+        },
+        |_, gathered| {
+            for ((deltas, marks), slice) in slices.iter_mut().zip(gathered) {
+                deltas.extend(slice.deltas.into_iter().map(voxel));
+                marks.extend(slice.marks.into_iter().map(voxel));
+            }
+        },
+    )?);
+    let delta = |(at, (mut deltas, mut marks)): (usize, (Vec<Voxel>, Vec<Voxel>))| {
+        deltas.sort_unstable_by_key(Voxel::key);
+        marks.sort_unstable_by_key(Voxel::key);
+        (
+            reader.layer.steps[at] as usize,
+            Delta::from_checked(shape, deltas, marks),
+        )
+    };
+    Ok(steps.zip(slices).map(delta).collect())
+}

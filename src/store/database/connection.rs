@@ -1,0 +1,251 @@
+//! Opening and creating the SQLite file.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::schema::{APPLICATION_ID, FORMAT_VERSION, PAGE_SIZE, TABLES};
+use crate::{Error, Result};
+
+/// How long to wait for another process that is opening or closing the store.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Statements that each connection keeps prepared.
+const STATEMENTS: usize = 32;
+
+/// The file that SQLite or we keep beside a store's.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
+    move |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+pub(super) fn check_exists(path: &Path) -> Result<()> {
+    let metadata = std::fs::metadata(path).map_err(io(path))?;
+    if metadata.is_file() {
+        Ok(())
+    } else {
+        Err(Error::NotAStore {
+            path: path.to_owned(),
+            reason: "it is not a file".to_owned(),
+        })
+    }
+}
+
+/// Takes the store's one right to write. The system gives it back when the process ends.
+pub(super) fn lock(path: &Path) -> Result<File> {
+    let beside = beside(path, ".lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&beside)
+        .map_err(io(&beside))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse {
+            path: path.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(Error::Io {
+            path: beside,
+            source,
+        }),
+    }
+}
+
+/// Puts an empty store at `path`, whole or not at all. The caller holds the lock.
+pub(super) fn create_file(path: &Path) -> Result<()> {
+    if std::fs::symlink_metadata(path).is_ok() {
+        return Err(Error::AlreadyExists {
+            path: path.to_owned(),
+        });
+    }
+    let new = beside(path, ".new");
+    let _ = std::fs::remove_file(&new); // of one who was interrupted here
+    let made = make(&new).and_then(|()| {
+        std::fs::rename(&new, path).map_err(io(path))?;
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        File::open(folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(io(folder))
+    });
+    if made.is_err() {
+        let _ = std::fs::remove_file(&new);
+    }
+    made
+}
+
+fn make(path: &Path) -> Result<()> {
+    let failed = |error| Error::sqlite(path, error);
+    let connection = Connection::open(path).map_err(failed)?;
+    create_tables(&connection).map_err(failed)?;
+    connection.close().map_err(|(_, error)| failed(error))
+}
+
+pub(super) fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
+    configure(connection)?;
+    connection.pragma_update(None, "page_size", PAGE_SIZE)?;
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    let transaction = connection.unchecked_transaction()?;
+    for (_, definition) in TABLES {
+        transaction.execute_batch(definition)?;
+    }
+    super::batch::put_first_tip(&transaction)?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", FORMAT_VERSION)?;
+    transaction.commit()
+}
+
+/// What every connection does, whoever wrote the file.
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(PATIENCE)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    connection.pragma_update(None, "cell_size_check", true)
+}
+
+pub(super) fn open_writer(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    configure(&connection)?;
+    Ok(connection)
+}
+
+pub(super) fn open_for_writing(path: &Path) -> Result<Connection> {
+    let failed = |error| not_a_store_or(path, error);
+    let connection = open_writer(path).map_err(failed)?;
+    check_format(&connection, path)?;
+    let failed = |error| Error::sqlite(path, error);
+    connection
+        .query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
+        .map_err(failed)?;
+    // Checkpoints are made off the path of those who record.
+    connection
+        .pragma_update(None, "wal_autocheckpoint", 0)
+        .map_err(failed)?;
+    Ok(connection)
+}
+
+pub(super) fn open_reader(path: &Path, immutable: bool) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = if immutable {
+        let uri = immutable_uri(path);
+        Connection::open_with_flags(uri, flags | OpenFlags::SQLITE_OPEN_URI)?
+    } else {
+        Connection::open_with_flags(path, flags)?
+    };
+    configure(&connection)?;
+    Ok(connection)
+}
+
+/// A reader, and whether the file is on media where nothing can be written.
+pub(super) fn open_for_reading(path: &Path) -> Result<(Connection, bool)> {
+    let opened = open_reader(path, false).map_err(|error| not_a_store_or(path, error))?;
+    match check_format(&opened, path) {
+        Ok(()) => return Ok((opened, false)),
+        // SQLite cannot make the files that it shares between processes.
+        Err(error) if !cannot_share(&error) => return Err(error),
+        Err(error) => {
+            let log = std::fs::metadata(beside(path, "-wal")).map_or(0, |log| log.len());
+            if log > 0 {
+                // Without it the file is not the newest state, and it cannot be read.
+                return Err(error);
+            }
+        }
+    }
+    drop(opened);
+    let connection = open_reader(path, true).map_err(|error| Error::sqlite(path, error))?;
+    check_format(&connection, path)?;
+    Ok((connection, true))
+}
+
+fn cannot_share(error: &Error) -> bool {
+    let Error::Database { source, .. } = error else {
+        return false;
+    };
+    matches!(
+        source.sqlite_error_code(),
+        Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::SystemIoFailure)
+    )
+}
+
+fn immutable_uri(path: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-~".contains(&byte);
+    let mut uri = "file:".to_owned();
+    for &byte in path.as_os_str().as_bytes() {
+        if plain(byte) {
+            uri.push(char::from(byte));
+        } else {
+            uri.push_str(&format!("%{byte:02x}"));
+        }
+    }
+    uri + "?immutable=1"
+}
+
+fn not_a_store_or(path: &Path, error: rusqlite::Error) -> Error {
+    if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) {
+        return Error::NotAStore {
+            path: path.to_owned(),
+            reason: "it is no SQLite database, or its header is damaged".to_owned(),
+        };
+    }
+    Error::sqlite(path, error)
+}
+
+/// Refuses files of other programs, of newer versions, and with other tables than ours.
+fn check_format(connection: &Connection, path: &Path) -> Result<()> {
+    let failed = |error| not_a_store_or(path, error);
+    let pragma = |name: &str| {
+        connection
+            .pragma_query_value(None, name, |row| row.get::<_, i32>(0))
+            .map_err(failed)
+    };
+    if pragma("application_id")? != APPLICATION_ID {
+        return Err(Error::NotAStore {
+            path: path.to_owned(),
+            reason: "it is a database of another program".to_owned(),
+        });
+    }
+    let found = pragma("user_version")?;
+    if found > FORMAT_VERSION || found < 1 {
+        return Err(Error::NewerFormat {
+            path: path.to_owned(),
+            found,
+            supported: FORMAT_VERSION,
+        });
+    }
+    let mut query = connection
+        .prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
+        .map_err(failed)?;
+    let found: Vec<(String, String)> = query
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .and_then(Iterator::collect)
+        .map_err(failed)?;
+    let mut expected = TABLES;
+    expected.sort_unstable();
+    let same = found
+        .iter()
+        .map(|(name, sql)| (name.as_str(), sql.as_str()))
+        .eq(expected);
+    if same {
+        Ok(())
+    } else {
+        Err(Error::damaged("its tables are not those of a store").in_file(path))
+    }
+}

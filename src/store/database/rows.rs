@@ -1,0 +1,389 @@
+//! The rows of a store's tables, and the checksums that cover them.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+use crate::history::Tiling;
+use crate::{Dtype, Error, Result};
+
+/// A 128-bit xxh3.
+pub(crate) type Digest = [u8; 16];
+
+pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
+    xxh3_128(bytes).to_le_bytes()
+}
+
+/// A checksum over fields, each with its length, so that none runs into the next.
+pub(super) struct Sum(Xxh3);
+
+impl Sum {
+    pub(super) fn of(table: &str) -> Self {
+        Sum(Xxh3::new()).text(table)
+    }
+
+    pub(super) fn number(mut self, number: impl Into<i64>) -> Self {
+        self.0.update(&number.into().to_le_bytes());
+        self
+    }
+
+    pub(super) fn bytes(mut self, bytes: &[u8]) -> Self {
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+        self
+    }
+
+    pub(super) fn text(self, text: &str) -> Self {
+        self.bytes(text.as_bytes())
+    }
+
+    pub(super) fn sum(self) -> i64 {
+        self.0.digest() as i64
+    }
+
+    pub(super) fn digest(self) -> Digest {
+        self.0.digest128().to_le_bytes()
+    }
+}
+
+/// The one row that every transaction rewrites: what a reader may count on being there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tip {
+    /// Counts transactions: what was read under the same number is the same.
+    pub(crate) generation: i64,
+    /// The oldest commit that is kept, and the newest one; the newest is one less in an empty store.
+    pub(crate) first_seq: i64,
+    pub(crate) seq: i64,
+    /// The chain before the oldest commit.
+    pub(crate) anchor: Digest,
+    /// The chain after the newest commit.
+    pub(crate) chain: Digest,
+    pub(crate) layers: u32,
+    /// The id of the next blob. Ids are not used again.
+    pub(crate) next_blob: i64,
+}
+
+impl Tip {
+    pub(super) fn sum(&self) -> i64 {
+        Sum::of("tip")
+            .number(self.generation)
+            .number(self.first_seq)
+            .number(self.seq)
+            .bytes(&self.anchor)
+            .bytes(&self.chain)
+            .number(self.layers)
+            .number(self.next_blob)
+            .sum()
+    }
+}
+
+/// A layer, or a tensor that is kept whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LayerRow {
+    pub(crate) id: u32,
+    pub(crate) name: String,
+    pub(crate) dtype: Dtype,
+    /// The tensor's true shape.
+    pub(crate) shape: Vec<usize>,
+    /// Rows and columns of the matrix; `None` for a tensor that is kept whole.
+    pub(crate) matrix: Option<(i32, i32)>,
+    /// The step at which the layer came into the store.
+    pub(crate) created: i32,
+    /// The base's label.
+    pub(crate) oldest: i32,
+    /// Whether the base is a keyframe; without one it is zeros.
+    pub(crate) base: bool,
+}
+
+impl LayerRow {
+    pub(super) fn sum(&self) -> i64 {
+        let (rows, cols) = self.matrix.unwrap_or((0, 0));
+        Sum::of("layers")
+            .number(self.id)
+            .text(&self.name)
+            .text(self.dtype.name())
+            .text(&shape_text(&self.shape))
+            .number(rows)
+            .number(cols)
+            .number(self.created)
+            .number(self.oldest)
+            .number(self.base)
+            .sum()
+    }
+
+    /// Elements of the tensor.
+    pub(crate) fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Bytes of the tensor as a checkpoint holds it.
+    pub(crate) fn raw_bytes(&self) -> usize {
+        self.elements() * self.dtype.size()
+    }
+
+    /// How the matrix is cut into tiles; for one that is kept whole, a single weight.
+    pub(crate) fn tiling(&self) -> Tiling {
+        Tiling::new(self.matrix.unwrap_or((1, 1)))
+    }
+}
+
+pub(super) fn shape_text(shape: &[usize]) -> String {
+    let axes: Vec<String> = shape.iter().map(ToString::to_string).collect();
+    format!("[{}]", axes.join(","))
+}
+
+pub(super) fn parse_shape(text: &str) -> Option<Vec<usize>> {
+    let inside = text.strip_prefix('[')?.strip_suffix(']')?;
+    if inside.is_empty() {
+        return Some(Vec::new());
+    }
+    inside.split(',').map(|axis| axis.parse().ok()).collect()
+}
+
+/// One commit: a step of some layers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CommitRow {
+    pub(crate) seq: i64,
+    pub(crate) step: i32,
+    /// Microseconds since 1970, UTC.
+    pub(crate) time: i64,
+    /// JSON objects.
+    pub(crate) notes: String,
+    pub(crate) metadata: String,
+    pub(crate) members: Members,
+    /// Of the states.
+    pub(crate) digest: Digest,
+}
+
+impl CommitRow {
+    /// The chain after this commit.
+    pub(crate) fn chain(&self, before: &Digest) -> Digest {
+        Sum::of("commits")
+            .bytes(before)
+            .number(self.seq)
+            .number(self.step)
+            .number(self.time)
+            .text(&self.notes)
+            .text(&self.metadata)
+            .number(self.members.count)
+            .bytes(&self.members.bytes().unwrap_or_default())
+            .bytes(&self.digest)
+            .digest()
+    }
+}
+
+/// The layers of a commit, ascending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Members {
+    count: u32,
+    /// `None` for the first `count` layers: all that there were.
+    listed: Option<Arc<[u32]>>,
+}
+
+impl Members {
+    pub(crate) fn new(ids: Vec<u32>) -> Self {
+        let count = ids.len() as u32;
+        let first = ids.iter().zip(0..).all(|(id, i)| *id == i);
+        Members {
+            count,
+            listed: (!first).then(|| ids.into()),
+        }
+    }
+
+    pub(super) fn from_row(count: u32, bytes: Option<&[u8]>) -> Option<Self> {
+        let listed = match bytes {
+            None => None,
+            Some(bytes) => {
+                let (ids, rest) = bytes.as_chunks::<4>();
+                let ids: Arc<[u32]> = ids.iter().map(|id| u32::from_le_bytes(*id)).collect();
+                if ids.len() != count as usize
+                    || !rest.is_empty()
+                    || !ids.is_sorted_by(|a, b| a < b)
+                {
+                    return None;
+                }
+                Some(ids)
+            }
+        };
+        Some(Members { count, listed })
+    }
+
+    pub(super) fn bytes(&self) -> Option<Vec<u8>> {
+        let listed = self.listed.as_ref()?;
+        Some(listed.iter().flat_map(|id| id.to_le_bytes()).collect())
+    }
+
+    pub(super) fn count(&self) -> u32 {
+        self.count
+    }
+
+    pub(crate) fn ids(&self) -> Vec<u32> {
+        match &self.listed {
+            None => (0..self.count).collect(),
+            Some(ids) => ids.to_vec(),
+        }
+    }
+
+    /// The place of a layer among the members.
+    pub(crate) fn position(&self, layer: u32) -> Option<usize> {
+        match &self.listed {
+            None => (layer < self.count).then_some(layer as usize),
+            Some(ids) => ids.binary_search(&layer).ok(),
+        }
+    }
+}
+
+/// What a commit says of one of its layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StateRow {
+    /// How many weights the step changed.
+    pub(crate) changes: u64,
+    /// Of the state after it.
+    pub(crate) digest: Digest,
+}
+
+impl StateRow {
+    const BYTES: usize = 24;
+
+    pub(crate) fn encode(states: &[StateRow]) -> Vec<u8> {
+        let bytes = |state: &StateRow| {
+            let mut bytes = state.changes.to_le_bytes().to_vec();
+            bytes.extend(state.digest);
+            bytes
+        };
+        states.iter().flat_map(bytes).collect()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Vec<StateRow> {
+        let (states, _) = bytes.as_chunks::<{ StateRow::BYTES }>();
+        let state = |bytes: &[u8; StateRow::BYTES]| {
+            let (changes, digest) = bytes.split_at(8);
+            StateRow {
+                changes: u64::from_le_bytes(changes.try_into().expect("eight bytes")),
+                digest: digest.try_into().expect("sixteen bytes"),
+            }
+        };
+        states.iter().map(state).collect()
+    }
+}
+
+/// Where the blobs of a group or keyframe are, and what they must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Blobs {
+    /// Tiles in each blob's run; the last may have fewer.
+    pub(crate) per_run: usize,
+    /// Id of the first; the others follow.
+    pub(crate) first: i64,
+    /// Bytes of all of them.
+    pub(crate) bytes: u64,
+    /// A checksum for each, over its key and content.
+    pub(crate) sums: Arc<[u64]>,
+}
+
+impl Blobs {
+    pub(super) fn manifest(&self) -> Vec<u8> {
+        self.sums.iter().flat_map(|sum| sum.to_le_bytes()).collect()
+    }
+
+    pub(super) fn sums_of(manifest: &[u8]) -> Arc<[u64]> {
+        let (sums, _) = manifest.as_chunks::<8>();
+        sums.iter().map(|sum| u64::from_le_bytes(*sum)).collect()
+    }
+
+    pub(super) fn ids(&self) -> Range<i64> {
+        self.first..self.first + self.sums.len() as i64
+    }
+
+    /// Bytes of the file that these take, manifest included.
+    pub(crate) fn cost(&self) -> u64 {
+        self.bytes + 8 * self.sums.len() as u64
+    }
+}
+
+/// What some consecutive steps changed in a layer. Level 0 is the journal: one step. Sealing makes
+/// slabs of eight, level 1; compaction makes longer groups of those.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GroupRow {
+    pub(crate) layer: u32,
+    /// First and last of its steps.
+    pub(crate) first: i32,
+    pub(crate) last: i32,
+    /// How many steps it has, those without changes included.
+    pub(crate) steps: usize,
+    pub(crate) level: u32,
+    pub(crate) changes: u64,
+    pub(crate) blobs: Blobs,
+}
+
+impl GroupRow {
+    pub(super) fn sum(&self) -> i64 {
+        Sum::of("groups")
+            .number(self.layer)
+            .number(self.first)
+            .number(self.last)
+            .number(self.steps as i64)
+            .number(self.level)
+            .number(self.blobs.per_run as i64)
+            .number(self.blobs.first)
+            .number(self.blobs.bytes as i64)
+            .number(self.changes as i64)
+            .bytes(&self.blobs.manifest())
+            .sum()
+    }
+
+    /// The checksum of a blob of the group.
+    pub(crate) fn blob_sum(layer: u32, first: i32, last: i32, run: usize, data: &[u8]) -> u64 {
+        let key = Sum::of("block")
+            .number(layer)
+            .number(first)
+            .number(last)
+            .number(run as i64);
+        key.bytes(data).sum() as u64
+    }
+}
+
+/// A full state of a layer, or a tensor that is kept whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeyframeRow {
+    pub(crate) layer: u32,
+    pub(crate) step: i32,
+    /// The keyframe that this one holds differences from.
+    pub(crate) anchor: Option<i32>,
+    pub(crate) blobs: Blobs,
+}
+
+impl KeyframeRow {
+    pub(super) fn sum(&self) -> i64 {
+        Sum::of("keyframes")
+            .number(self.layer)
+            .number(self.step)
+            .number(self.anchor.unwrap_or(-1))
+            .number(self.blobs.per_run as i64)
+            .number(self.blobs.first)
+            .number(self.blobs.bytes as i64)
+            .bytes(&self.blobs.manifest())
+            .sum()
+    }
+
+    /// The checksum of a blob of the keyframe.
+    pub(crate) fn blob_sum(layer: u32, step: i32, run: usize, data: &[u8]) -> u64 {
+        let key = Sum::of("keyframe")
+            .number(layer)
+            .number(step)
+            .number(run as i64);
+        key.bytes(data).sum() as u64
+    }
+}
+
+/// Refuses a row whose checksum is another.
+pub(super) fn check_sum(what: impl FnOnce() -> String, expected: i64, found: i64) -> Result<()> {
+    if expected == found {
+        Ok(())
+    } else {
+        Err(Error::damaged(format!(
+            "{} does not match its checksum",
+            what()
+        )))
+    }
+}

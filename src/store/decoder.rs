@@ -1,0 +1,173 @@
+//! From blobs to states: what can be done without the store, on any thread.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::database::{GroupRow, KeyframeRow};
+use super::index::{Group, LayerIndex};
+use super::reader::CHUNK_TILES;
+use crate::Error;
+use crate::Result;
+use crate::history::{Block, Coder, Damage, Element, TileSet, Tiling, decode_plane};
+
+/// What has to be added up for a state, or looked through: some steps of a group.
+pub(crate) struct Part<'a> {
+    pub(crate) group: &'a Group,
+    /// Steps of its blocks.
+    pub(crate) steps: Range<usize>,
+}
+
+/// The blobs of one chunk of tiles.
+pub(crate) struct Fetched {
+    pub(crate) chunk: Range<usize>,
+    pub(crate) frames: Vec<Arc<[u8]>>,
+    /// For each part its runs inside the chunk; empty for a part whose runs are wider.
+    pub(crate) runs: Vec<Vec<(usize, Arc<[u8]>)>>,
+}
+
+/// The blocks of parts whose runs are wider than a chunk, by part and run.
+pub(crate) type Wide = Vec<Vec<Option<Block>>>;
+
+/// Decodes what belongs to one layer.
+#[derive(Clone, Copy)]
+pub(crate) struct Decoder<'a> {
+    pub(crate) layer: &'a LayerIndex,
+}
+
+impl Decoder<'_> {
+    pub(crate) fn tiling(self) -> Tiling {
+        self.layer.row.tiling()
+    }
+
+    pub(crate) fn coder(self) -> Coder {
+        Coder {
+            dtype: self.layer.row.dtype,
+        }
+    }
+
+    /// Calls `work` for each tile of the set in a chunk and each part, in the order of time, with
+    /// the tile's block and ordered bits.
+    #[allow(clippy::too_many_arguments)]
+    pub(crate) fn each_tile<E: Element>(
+        self,
+        parts: &[Part],
+        fetched: &Fetched,
+        runs: &[Vec<(usize, Arc<[u8]>)>],
+        wide: &[Vec<Option<Block>>],
+        set: &TileSet,
+        bits: &mut [E],
+        inside: Range<usize>,
+        mut work: impl FnMut(&Part, &Block, usize, usize, &mut [E]) -> std::result::Result<(), Damage>,
+    ) -> Result<()> {
+        let tiling = self.tiling();
+        let begin = set.span(inside.start).start;
+        for ((part, runs), wide) in parts.iter().zip(runs).zip(wide) {
+            let row = &part.group.row;
+            let per_run = row.blobs.per_run;
+            let mut on_block = |block: &Block, run: &Range<usize>| -> Result<()> {
+                let both = run.start.max(fetched.chunk.start)..run.end.min(fetched.chunk.end);
+                for index in set.within(&both) {
+                    let (tile, span) = (set.tiles()[index], set.span(index));
+                    let ordered = &mut bits[span.start - begin..span.end - begin];
+                    work(part, block, tile - run.start, tile, ordered)
+                        .map_err(|damage| self.damaged(row, damage))?;
+                }
+                Ok(())
+            };
+            if per_run > CHUNK_TILES {
+                let run = fetched.chunk.start / per_run;
+                if let Some(block) = &wide[run] {
+                    on_block(block, &run_of(&tiling, per_run, run))?;
+                }
+            }
+            for (run, blob) in runs {
+                let run = run_of(&tiling, per_run, *run);
+                if let Some(block) = self.decode::<E>(row, run.clone(), blob)? {
+                    on_block(&block, &run)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn decode_frames<E: Element>(
+        self,
+        frames: &[&KeyframeRow],
+        fetched: &Fetched,
+        set: &TileSet,
+        bits: &mut [E],
+        inside: Range<usize>,
+    ) -> Result<()> {
+        if frames.is_empty() {
+            return Ok(()); // zeros
+        }
+        let tiling = self.tiling();
+        let span = tiling.span(fetched.chunk.clone());
+        let mut whole = Vec::new();
+        let all = bits.len() == span.len();
+        let target = if all {
+            &mut *bits
+        } else {
+            whole.resize(span.len(), E::default());
+            &mut whole[..]
+        };
+        for (frame, blob) in frames.iter().zip(&fetched.frames) {
+            decode_plane(blob, frame.anchor.is_some(), target)
+                .map_err(|damage| self.damaged_frame(frame, damage))?;
+        }
+        if !all {
+            let begin = set.span(inside.start).start;
+            for index in inside {
+                let (to, from) = (
+                    set.span(index),
+                    tiling.offset(set.tiles()[index]) - span.start,
+                );
+                bits[to.start - begin..to.end - begin]
+                    .copy_from_slice(&whole[from..from + to.len()]);
+            }
+        }
+        Ok(())
+    }
+
+    /// A block of a group; `None` for an empty blob, which says that nothing changed.
+    pub(crate) fn decode<E: Element>(
+        self,
+        row: &GroupRow,
+        run: Range<usize>,
+        blob: &[u8],
+    ) -> Result<Option<Block>> {
+        decode_block::<E>(&self.tiling(), row, run, blob)
+            .map_err(|damage| self.damaged(row, damage))
+    }
+
+    pub(crate) fn damaged(self, row: &GroupRow, Damage(what): Damage) -> Error {
+        Error::damaged(format!(
+            "steps {} to {} of layer '{}': {what}",
+            row.first, row.last, self.layer.row.name
+        ))
+    }
+
+    pub(crate) fn damaged_frame(self, row: &KeyframeRow, Damage(what): Damage) -> Error {
+        Error::damaged(format!(
+            "the keyframe of layer '{}' at step {}: {what}",
+            self.layer.row.name, row.step
+        ))
+    }
+}
+
+/// A run of tiles by its number.
+pub(crate) fn run_of(tiling: &Tiling, per_run: usize, run: usize) -> Range<usize> {
+    run * per_run..tiling.count().min((run + 1) * per_run)
+}
+
+pub(crate) fn decode_block<E: Element>(
+    tiling: &Tiling,
+    row: &GroupRow,
+    run: Range<usize>,
+    blob: &[u8],
+) -> std::result::Result<Option<Block>, Damage> {
+    if blob.is_empty() {
+        return Ok(None);
+    }
+    Block::decode::<E>(blob, tiling, run, row.steps).map(Some)
+}

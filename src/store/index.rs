@@ -1,0 +1,419 @@
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::database::{CommitRow, Digest, GroupRow, KeyframeRow, LayerRow, StateRow, Tip, View};
+use crate::{Error, Result};
+
+/// What a store holds, without its weights: its layers and its commits. Belongs to one generation.
+pub(crate) struct Index {
+    pub(crate) tip: Tip,
+    pub(crate) layers: Arc<[Arc<LayerRow>]>,
+    commits: Vec<Arc<CommitRow>>,
+    by_name: HashMap<String, u32>,
+    /// Of layers that were asked for.
+    loaded: Mutex<HashMap<u32, Arc<LayerIndex>>>,
+    states: Mutex<HashMap<i64, Arc<Vec<StateRow>>>>,
+}
+
+/// Commits whose states are kept in memory: those of the journal, about.
+const KEPT_STATES: usize = 32;
+
+impl Index {
+    /// Reads the index, or takes what it can from an earlier one.
+    pub(crate) fn load(view: &View, earlier: Option<&Arc<Index>>) -> Result<Arc<Index>> {
+        let tip = view.tip()?;
+        if let Some(earlier) = earlier.filter(|earlier| earlier.tip.generation == tip.generation) {
+            return Ok(Arc::clone(earlier));
+        }
+        let layers: Vec<Arc<LayerRow>> = view.layers()?.into_iter().map(Arc::new).collect();
+        let dense = layers.iter().zip(0..).all(|(layer, id)| layer.id == id);
+        if !dense || layers.len() != tip.layers as usize {
+            return Err(Error::damaged("a layer is missing"));
+        }
+        let by_name = layers
+            .iter()
+            .map(|layer| (layer.name.clone(), layer.id))
+            .collect();
+        Ok(Arc::new(Index {
+            commits: Index::commits(view, &tip, earlier)?,
+            tip,
+            layers: layers.into(),
+            by_name,
+            loaded: Mutex::default(),
+            states: Mutex::default(),
+        }))
+    }
+
+    fn commits(
+        view: &View,
+        tip: &Tip,
+        earlier: Option<&Arc<Index>>,
+    ) -> Result<Vec<Arc<CommitRow>>> {
+        // The newest known commit is read again: is it still the same history?
+        let known = earlier.filter(|earlier| {
+            earlier.tip.first_seq == tip.first_seq
+                && (tip.first_seq..=tip.seq).contains(&earlier.tip.seq)
+        });
+        if let Some(known) = known {
+            let found = view.commits_after(known.tip.seq - 1)?;
+            if found
+                .first()
+                .is_some_and(|(_, chain)| *chain == known.tip.chain)
+            {
+                let mut commits = known.commits.clone();
+                check_chain(&found[1..], known.tip.seq, known.tip.chain, tip)?;
+                commits.extend(
+                    found
+                        .into_iter()
+                        .skip(1)
+                        .map(|(commit, _)| Arc::new(commit)),
+                );
+                return Ok(commits);
+            }
+        }
+        let found = view.commits_after(i64::MIN)?;
+        check_chain(&found, tip.first_seq - 1, tip.anchor, tip)?;
+        Ok(found
+            .into_iter()
+            .map(|(commit, _)| Arc::new(commit))
+            .collect())
+    }
+
+    pub(crate) fn commits_in_order(&self) -> &[Arc<CommitRow>] {
+        &self.commits
+    }
+
+    pub(crate) fn commit(&self, seq: i64) -> Result<&Arc<CommitRow>> {
+        let at = usize::try_from(seq - self.tip.first_seq)
+            .ok()
+            .and_then(|at| self.commits.get(at));
+        at.ok_or_else(|| Error::damaged(format!("commit {seq} is missing")))
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Result<&Arc<LayerRow>> {
+        match self.by_name.get(name) {
+            Some(&id) => Ok(&self.layers[id as usize]),
+            None => Err(Error::NoSuchLayer {
+                name: name.to_owned(),
+                nearest: nearest(name, self.by_name.keys()),
+            }),
+        }
+    }
+
+    /// What a commit says of its layers.
+    pub(crate) fn states(&self, view: &View, seq: i64) -> Result<Arc<Vec<StateRow>>> {
+        let mut kept = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(states) = kept.get(&seq) {
+            return Ok(Arc::clone(states));
+        }
+        let states = Arc::new(view.states(self.commit(seq)?)?);
+        if kept.len() >= KEPT_STATES {
+            kept.clear();
+        }
+        kept.insert(seq, Arc::clone(&states));
+        Ok(states)
+    }
+
+    /// Where a layer's history is.
+    pub(crate) fn layer(&self, view: &View, id: u32) -> Result<Arc<LayerIndex>> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(layer) = loaded.get(&id) {
+            return Ok(Arc::clone(layer));
+        }
+        let layer = Arc::new(LayerIndex::load(self, view, id)?);
+        loaded.insert(id, Arc::clone(&layer));
+        Ok(layer)
+    }
+}
+
+/// Every commit follows the one before it, up to the tip.
+fn check_chain(
+    found: &[(CommitRow, Digest)],
+    mut seq: i64,
+    mut chain: Digest,
+    tip: &Tip,
+) -> Result<()> {
+    for (commit, written) in found {
+        seq += 1;
+        chain = commit.chain(&chain);
+        if commit.seq != seq || chain != *written {
+            return Err(Error::damaged(format!(
+                "commit {seq} is missing or changed"
+            )));
+        }
+    }
+    if seq == tip.seq && chain == tip.chain {
+        Ok(())
+    } else {
+        Err(Error::damaged(format!(
+            "commit {} is missing or changed",
+            tip.seq
+        )))
+    }
+}
+
+/// Names that someone who wrote `name` may have meant.
+fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let mut scored: Vec<(usize, &String)> = names
+        .map(|other| (distance(name, other), other))
+        .filter(|(distance, other)| {
+            *distance <= name.len().max(other.len()) / 3 || other.contains(name)
+        })
+        .collect();
+    scored.sort_unstable();
+    scored
+        .into_iter()
+        .take(3)
+        .map(|(_, other)| other.clone())
+        .collect()
+}
+
+/// Insertions, deletions and replacements that lead from one text to the other (Levenshtein 1966).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+/// The steps of a layer, and where what they changed is.
+pub(crate) struct LayerIndex {
+    pub(crate) row: Arc<LayerRow>,
+    /// The base's label, and each retained step after it.
+    pub(crate) steps: Vec<i32>,
+    /// The commit of each of them; 0 for a base that no commit names.
+    seqs: Vec<i64>,
+    pub(crate) keyframes: Vec<KeyframeRow>,
+    pub(crate) groups: Vec<Group>,
+}
+
+/// A group, and which of the layer's steps it holds.
+pub(crate) struct Group {
+    pub(crate) row: GroupRow,
+    /// Places in [`LayerIndex::steps`].
+    pub(crate) steps: Range<usize>,
+    /// How many older steps it holds that have been pruned.
+    pub(crate) hidden: usize,
+}
+
+impl Group {
+    /// Whether all its steps are in a range of the layer's.
+    pub(crate) fn lies_in(&self, steps: &Range<usize>) -> bool {
+        steps.start <= self.steps.start && self.steps.end <= steps.end
+    }
+
+    /// The steps of its blocks that lie in a range of the layer's steps.
+    pub(crate) fn part(&self, steps: &Range<usize>) -> Range<usize> {
+        let begin = steps.start.clamp(self.steps.start, self.steps.end) - self.steps.start;
+        let end = steps.end.clamp(self.steps.start, self.steps.end) - self.steps.start;
+        self.hidden + begin..self.hidden + end
+    }
+}
+
+impl LayerIndex {
+    fn load(index: &Index, view: &View, id: u32) -> Result<Self> {
+        let row = Arc::clone(&index.layers[id as usize]);
+        let (mut steps, mut seqs) = (vec![row.oldest], vec![0]);
+        for commit in &index.commits {
+            if commit.step < row.oldest || commit.members.position(id).is_none() {
+                continue;
+            }
+            let last = steps.len() - 1;
+            if commit.step == steps[last] && last == 0 {
+                seqs[0] = commit.seq; // the base, or one that replaces it
+            } else if commit.step > steps[last] {
+                steps.push(commit.step);
+                seqs.push(commit.seq);
+            } else {
+                return Err(Error::damaged(format!(
+                    "steps of layer '{}' are out of order",
+                    row.name
+                )));
+            }
+        }
+        let keyframes = view.keyframes(id)?;
+        let has_base = keyframes
+            .first()
+            .is_some_and(|keyframe| keyframe.step == row.oldest);
+        if row.base && !has_base {
+            return Err(Error::damaged(format!(
+                "the base of layer '{}' is missing",
+                row.name
+            )));
+        }
+        let mut layer = LayerIndex {
+            row,
+            steps,
+            seqs,
+            keyframes,
+            groups: Vec::new(),
+        };
+        if layer.row.matrix.is_some() {
+            layer.place_groups(index, view)?;
+        }
+        Ok(layer)
+    }
+
+    /// Finds the steps of every group; a step without one must be a step without changes.
+    fn place_groups(&mut self, index: &Index, view: &View) -> Result<()> {
+        let missing = |layer: &LayerIndex, at: usize| {
+            Error::damaged(format!(
+                "step {} of layer '{}' is missing",
+                layer.steps[at], layer.row.name
+            ))
+        };
+        let mut next = 1;
+        for row in view.groups(self.row.id)? {
+            let begin = self.steps.partition_point(|step| *step < row.first).max(1);
+            let end = self
+                .steps
+                .partition_point(|step| *step <= row.last)
+                .max(begin);
+            let hidden = row
+                .steps
+                .checked_sub(end - begin)
+                .ok_or_else(|| missing(self, next))?;
+            let whole = hidden == 0 && self.steps[begin..].first() == Some(&row.first);
+            let cut = hidden > 0 && row.first <= self.row.oldest && begin == 1;
+            let ends = end > begin && self.steps[end - 1] == row.last;
+            if !(whole || cut) || !ends || begin < next || !row.blobs.per_run.is_power_of_two() {
+                return Err(missing(self, next.min(self.steps.len() - 1)));
+            }
+            self.check_silent(index, view, next..begin)?;
+            next = end;
+            self.groups.push(Group {
+                row,
+                steps: begin..end,
+                hidden,
+            });
+        }
+        self.check_silent(index, view, next..self.steps.len())
+    }
+
+    fn check_silent(&self, index: &Index, view: &View, steps: Range<usize>) -> Result<()> {
+        for at in steps {
+            if self
+                .state(index, view, at)?
+                .is_some_and(|state| state.changes > 0)
+            {
+                return Err(Error::damaged(format!(
+                    "the changes of step {} of layer '{}' are missing",
+                    self.steps[at], self.row.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the commit of a step says of this layer; `None` for a base that no commit names.
+    pub(crate) fn state(&self, index: &Index, view: &View, at: usize) -> Result<Option<StateRow>> {
+        let seq = self.seqs[at];
+        if seq == 0 {
+            return Ok(None);
+        }
+        let states = index.states(view, seq)?;
+        let position = index.commit(seq)?.members.position(self.row.id);
+        position
+            .and_then(|position| states.get(position))
+            .map(|state| Some(*state))
+            .ok_or_else(|| {
+                Error::damaged(format!(
+                    "commit {seq} does not name layer '{}'",
+                    self.row.name
+                ))
+            })
+    }
+
+    pub(crate) fn seq(&self, at: usize) -> i64 {
+        self.seqs[at]
+    }
+
+    pub(crate) fn oldest(&self) -> usize {
+        self.steps[0] as usize
+    }
+
+    pub(crate) fn latest(&self) -> usize {
+        self.steps[self.steps.len() - 1] as usize
+    }
+
+    /// The place of the step whose state answers for time `t`.
+    pub(crate) fn as_of(&self, t: usize) -> Result<usize> {
+        let t = i32::try_from(t).unwrap_or(i32::MAX);
+        match self.steps.partition_point(|step| *step <= t) {
+            0 => Err(Error::Pruned {
+                step: t as usize,
+                oldest: self.oldest(),
+            }),
+            after => Ok(after - 1),
+        }
+    }
+
+    /// The place of a step whose changes are retained.
+    pub(crate) fn find(&self, t: usize) -> Result<usize> {
+        if t == 0 {
+            return Err(Error::InvalidStep { step: 0 });
+        }
+        if t <= self.oldest() {
+            return Err(Error::Pruned {
+                step: t,
+                oldest: self.oldest(),
+            });
+        }
+        let at = self.as_of(t)?;
+        if self.steps[at] as usize == t {
+            return Ok(at);
+        }
+        let before = (at > 0).then(|| self.steps[at] as usize);
+        let after = self.steps.get(at + 1).map(|step| *step as usize);
+        Err(Error::NoSuchStep {
+            step: t,
+            before,
+            after,
+        })
+    }
+
+    /// The newest keyframe at or before a step, and the place of its step; `None` for zeros.
+    pub(crate) fn keyframe_before(&self, at: usize) -> Result<(Option<&KeyframeRow>, usize)> {
+        let after = self
+            .keyframes
+            .partition_point(|keyframe| keyframe.step <= self.steps[at]);
+        let Some(keyframe) = after.checked_sub(1).map(|i| &self.keyframes[i]) else {
+            return Ok((None, 0));
+        };
+        match self.steps.binary_search(&keyframe.step) {
+            Ok(place) => Ok((Some(keyframe), place)),
+            Err(_) => Err(Error::damaged(format!(
+                "layer '{}' has a keyframe at step {}, which it does not have",
+                self.row.name, keyframe.step
+            ))),
+        }
+    }
+
+    /// The place of the first step that is in no sealed group.
+    pub(crate) fn unsealed(&self) -> usize {
+        let sealed = self.groups.iter().rfind(|group| group.row.level > 0);
+        sealed.map_or(1, |group| group.steps.end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_name_finds_the_one_that_was_meant() {
+        let names = ["fc1.weight", "fc2.weight", "embedding"].map(str::to_owned);
+        assert_eq!(nearest("fc1.wieght", names.iter())[0], "fc1.weight");
+        assert_eq!(nearest("embed", names.iter()), ["embedding"]);
+        assert!(nearest("zzz", names.iter()).is_empty());
+    }
+}

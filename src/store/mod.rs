@@ -1,0 +1,234 @@
+//! The durable store: many layers, every step of them, in one file.
+
+mod cache;
+mod commit;
+mod core;
+mod database;
+mod decoder;
+mod head;
+mod index;
+mod maintenance;
+mod merge;
+mod note;
+mod options;
+mod prune;
+mod reader;
+mod report;
+mod stats;
+mod step;
+mod stored_layer;
+mod verify;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::{Checkpoint, Dtype, Error, Result, blocking};
+
+pub use note::Note;
+pub use options::{Durability, Favor, StoreOptions};
+pub use report::{LayerInfo, LayerStats, ModelWeights, StepInfo, StoreStats, Verified};
+pub use step::{RecordOptions, Recorded, StepWriter, Threshold};
+pub use stored_layer::StoredLayer;
+
+use self::core::Handle;
+
+/// Many named layers over time, durable: every step of a run in one file, bit for bit.
+///
+/// A handle: cloning it is cheap, and all clones are one store. One process at a time has a store
+/// open for writing; any number read it, beside a run that is being recorded too. A read sees one
+/// consistent state of the store.
+///
+/// History rests compressed. A step is committed to the *journal*; every eight steps the journal is
+/// *sealed* into blocks, where the steps of one weight lie together; *keyframes* bound how much must
+/// be added up to read an old step; *compaction* merges small blocks. All that happens behind
+/// recording, on a thread of the store's own.
+///
+/// *Cancellation.* Dropping the future of a write that has started does not stop it: it is done
+/// whole, or fails and changes nothing. Dropping the future of a read wastes its work. Dropping the
+/// last handle waits for the work behind recording that has started.
+#[derive(Clone)]
+pub struct TemporalStore {
+    store: Arc<Handle>,
+}
+
+impl TemporalStore {
+    /// Makes a new store in a file. The file appears whole or not at all.
+    ///
+    /// Errors: `AlreadyExists`, `InUse`, `Io`.
+    pub async fn create(path: impl Into<PathBuf>, options: StoreOptions) -> Result<Self> {
+        let path = path.into();
+        blocking::run(move || Handle::create(&path, options))
+            .await
+            .map(Self::from)
+    }
+
+    /// Opens a store for writing. Errors: `Io`, `NotAStore`, `NewerFormat`, `InUse`, `Damaged`.
+    pub async fn open(path: impl Into<PathBuf>, options: StoreOptions) -> Result<Self> {
+        let path = path.into();
+        blocking::run(move || Handle::open(&path, options))
+            .await
+            .map(Self::from)
+    }
+
+    /// Opens a store for writing, or makes a new one where there is no file. Errors: those of
+    /// `open`.
+    pub async fn open_or_create(path: impl Into<PathBuf>, options: StoreOptions) -> Result<Self> {
+        let path = path.into();
+        blocking::run(move || Handle::open_or_create(&path, options))
+            .await
+            .map(Self::from)
+    }
+
+    /// Opens a store for reading, beside whoever writes. Errors: `Io`, `NotAStore`, `NewerFormat`,
+    /// `Damaged`.
+    pub async fn open_read_only(path: impl Into<PathBuf>, options: StoreOptions) -> Result<Self> {
+        let path = path.into();
+        blocking::run(move || Handle::open_read_only(&path, options))
+            .await
+            .map(Self::from)
+    }
+
+    /// A new store that goes with the process. Reads and writes take turns in it.
+    pub fn in_memory(options: StoreOptions) -> Result<Self> {
+        Ok(Handle::in_memory(options)?.into())
+    }
+
+    /// Adds a layer of zeros, whose base can still be stored. Errors: `InvalidShape`,
+    /// `LayerExists`, `NotAMatrix` for types other than F32, BF16 and F16, `ReadOnly`.
+    pub async fn create_layer(
+        &self,
+        name: &str,
+        dtype: Dtype,
+        rows: i32,
+        cols: i32,
+    ) -> Result<StoredLayer> {
+        let name = name.to_owned();
+        self.run(move |store| {
+            let id = store.create_layer(&name, dtype, rows, cols)?;
+            StoredLayer::new(&store, id)
+        })
+        .await
+    }
+
+    /// A layer of the store. Errors: `NoSuchLayer`, `NotAMatrix`.
+    pub async fn layer(&self, name: &str) -> Result<StoredLayer> {
+        let name = name.to_owned();
+        self.run(move |store| {
+            let id = store.find_layer(&name)?;
+            StoredLayer::new(&store, id)
+        })
+        .await
+    }
+
+    /// All layers, in the order in which they came into the store.
+    pub async fn layers(&self) -> Result<Vec<LayerInfo>> {
+        self.run(|store| store.layers()).await
+    }
+
+    /// The retained steps, ascending, with their times and notes.
+    pub async fn steps(&self) -> Result<Vec<StepInfo>> {
+        self.run(|store| store.steps()).await
+    }
+
+    /// Begins step `t`, to which tensors and changes of layers are added before it is committed as
+    /// one. Nothing is written before that.
+    pub fn begin_step(&self, t: usize) -> StepWriter {
+        StepWriter::new(self.clone(), Some(t))
+    }
+
+    /// Records a checkpoint as a step: what changed against the store's own latest state. With
+    /// `step` `None` it is the first step 0, else the one after the latest.
+    ///
+    /// With the default options every tensor comes back bit for bit. The tensors' names, types and
+    /// shapes are those of the first checkpoint.
+    ///
+    /// Errors: `StepOutOfOrder`, `InvalidStep`, `MissingTensor`, `NewTensor`, `TensorMismatch`,
+    /// `DuplicateTensor`, `TensorLength`, `InvalidThreshold`, `ReadOnly`, `Io`.
+    pub async fn record(
+        &self,
+        step: Option<usize>,
+        checkpoint: Checkpoint,
+        options: RecordOptions,
+    ) -> Result<Recorded> {
+        StepWriter::new(self.clone(), step)
+            .checkpoint(checkpoint, options)
+            .commit()
+            .await
+    }
+
+    /// All tensors as of time `t`: of each layer the newest state not after it. Layers that came
+    /// later are not among them. Every state is checked against the digest of what was recorded.
+    ///
+    /// Errors: `Pruned`, `Damaged`.
+    pub async fn weights_at(&self, t: usize) -> Result<ModelWeights> {
+        self.run(move |store| store.weights_at(t)).await
+    }
+
+    /// All tensors after the latest step. Where the store is open for writing they are at hand and
+    /// cost a copy.
+    pub async fn latest(&self) -> Result<ModelWeights> {
+        self.run(|store| store.latest()).await
+    }
+
+    /// Sizes: of the file, and of what is in it.
+    pub async fn stats(&self) -> Result<StoreStats> {
+        self.run(|store| store.stats()).await
+    }
+
+    /// Reads everything, and compares it with checksums, manifests, the chain of commits and the
+    /// digests of states. `progress` is told how many steps of layers are done, out of how many.
+    ///
+    /// Errors: `Damaged`, for the first thing that is wrong.
+    pub async fn verify(
+        &self,
+        progress: impl FnMut(u64, u64) + Send + 'static,
+    ) -> Result<Verified> {
+        self.run(move |store| store.verify(progress)).await
+    }
+
+    /// Seals the whole journal, the last slab being short, and merges what merges well.
+    pub async fn seal(&self) -> Result<()> {
+        self.run(|store| store.seal()).await
+    }
+
+    /// Seals, merges neighbouring blocks as far as reading old steps does not suffer, and gives
+    /// free space back to the file system.
+    pub async fn compact(&self) -> Result<()> {
+        self.run(|store| store.compact()).await
+    }
+
+    /// Waits for the work behind recording, copies the log into the file and gives free space back
+    /// to the file system. Errors: what that work failed with; the steps themselves are safe then.
+    pub async fn settle(&self) -> Result<()> {
+        self.run(|store| store.settle()).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Arc<Handle>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = Arc::clone(&self.store);
+        blocking::run(move || {
+            let path = store.path().to_owned();
+            work(store).map_err(|error: Error| error.in_file(&path))
+        })
+        .await
+    }
+}
+
+impl From<Handle> for TemporalStore {
+    fn from(store: Handle) -> Self {
+        TemporalStore {
+            store: Arc::new(store),
+        }
+    }
+}
+
+impl fmt::Debug for TemporalStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TemporalStore")
+            .field("path", &self.store.path())
+            .finish()
+    }
+}

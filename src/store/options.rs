@@ -1,0 +1,46 @@
+use std::num::NonZeroUsize;
+
+/// When an acknowledged step is safe.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// A step that is acknowledged survives the process being killed, and power loss.
+    #[default]
+    Immediate,
+    /// A step that is acknowledged survives the process being killed. Power loss may take the last
+    /// steps, but never part of one.
+    Eventual,
+}
+
+/// What a store saves on: space, or the time that reading an old step takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Favor {
+    /// Keyframes take at most a quarter of what the changes take.
+    #[default]
+    Size,
+    /// Keyframes may take as much as the changes: old steps are read several times faster.
+    Reads,
+}
+
+/// How a store works, whatever it holds.
+#[derive(Clone, Copy, Debug)]
+pub struct StoreOptions {
+    /// When an acknowledged step is safe.
+    pub durability: Durability,
+    /// How many keyframes there are.
+    pub favor: Favor,
+    /// Threads for each heavy call; `None` is one per core. Results do not depend on it.
+    pub threads: Option<NonZeroUsize>,
+    /// Bytes of blocks, as they are in the file, to keep in memory for the next reads.
+    pub cache_bytes: usize,
+}
+
+impl Default for StoreOptions {
+    fn default() -> Self {
+        StoreOptions {
+            durability: Durability::default(),
+            favor: Favor::default(),
+            threads: None,
+            cache_bytes: 4 << 20,
+        }
+    }
+}

@@ -1,0 +1,464 @@
+use std::ops::Range;
+use std::sync::Arc;
+
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+use super::cache::BlobCache;
+use super::database::{Blobs, Digest, GroupRow, KeyframeRow, View, digest_of};
+use super::decoder::{Decoder, Fetched, Part, Wide, run_of};
+use super::index::{Index, LayerIndex};
+use crate::float_mode::ieee;
+use crate::history::{Damage, Element, RawChange, TileSet, Tiling, apply, decode_bytes, replay};
+use crate::sparse_weights::vec_with_room;
+use crate::{Error, Result};
+
+/// Tiles whose states make one blob of a keyframe, and that one task works on at a time. Runs of
+/// groups are powers of two of tiles, so that each lies in one such chunk or has whole ones.
+pub(crate) const CHUNK_TILES: usize = 4;
+
+/// Chunks whose blobs are fetched before they are worked on: bounds what is in memory.
+const BATCH_CHUNKS: usize = 8;
+
+/// Answers questions about one layer in one consistent state of the store.
+pub(crate) struct Reader<'a> {
+    pub(crate) view: &'a View<'a>,
+    pub(crate) index: &'a Index,
+    pub(crate) layer: &'a LayerIndex,
+    pub(crate) cache: &'a BlobCache,
+    pub(crate) pool: &'a ThreadPool,
+}
+
+/// How a state comes about: keyframes, each upon the one before, then parts of groups.
+struct Plan<'a> {
+    frames: Vec<&'a KeyframeRow>,
+    parts: Vec<Part<'a>>,
+}
+
+/// A change of one weight, as a replay comes upon it.
+pub(crate) struct Seen<E> {
+    /// Place in [`LayerIndex::steps`].
+    pub(crate) at: usize,
+    pub(crate) tile: usize,
+    pub(crate) place: u16,
+    /// Plain bits before and after.
+    pub(crate) before: E,
+    pub(crate) after: E,
+    pub(crate) raw: Option<RawChange>,
+}
+
+impl<'a> Reader<'a> {
+    fn decoder(&self) -> Decoder<'a> {
+        Decoder { layer: self.layer }
+    }
+
+    fn tiling(&self) -> Tiling {
+        self.layer.row.tiling()
+    }
+
+    /// Plain bits of some tiles after the step at a place of the layer's steps. Of the whole layer
+    /// they are checked against the digest of what was recorded.
+    pub(crate) fn state<E: Element>(&self, at: usize, set: &TileSet) -> Result<Vec<E>> {
+        Ok(self.state_and_digests(at, set)?.0)
+    }
+
+    /// The same, and the digest of each tile.
+    pub(crate) fn state_and_digests<E: Element>(
+        &self,
+        at: usize,
+        set: &TileSet,
+    ) -> Result<(Vec<E>, Vec<Digest>)> {
+        let plan = self.plan(at)?;
+        let mut state = vec_with_room(set.len())?;
+        state.resize(set.len(), E::default());
+        let whole = set.tiles().len() == self.tiling().count();
+        let digests = self.each_chunk(&plan, &[], set, &mut state, |_, _, part, inside| {
+            let begin = set.span(inside.start).start;
+            let digest = |index| {
+                let span = set.span(index);
+                digest_of(bytemuck::cast_slice(
+                    &part[span.start - begin..span.end - begin],
+                ))
+            };
+            Ok(if whole {
+                inside.map(digest).collect::<Vec<_>>()
+            } else {
+                Vec::new()
+            })
+        })?;
+        let digests = digests.concat();
+        if whole {
+            self.check_digest(at, &digests)?;
+        }
+        Ok((state, digests))
+    }
+
+    fn check_digest(&self, at: usize, tiles: &[Digest]) -> Result<()> {
+        match self.layer.state(self.index, self.view, at)? {
+            Some(expected) if expected.digest != layer_digest(tiles) => {
+                Err(Error::damaged(format!(
+                    "layer '{}' at step {} is not what was recorded: its digest differs",
+                    self.layer.row.name, self.layer.steps[at]
+                )))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Goes through the changes of a range of the layer's steps in some tiles. `collect` gets what
+    /// `see` gathered of each chunk of tiles, chunk by chunk.
+    pub(crate) fn changes<E: Element, T: Default + Send>(
+        &self,
+        steps: Range<usize>,
+        set: &TileSet,
+        see: impl Fn(&mut T, Seen<E>) + Sync,
+        mut collect: impl FnMut(Range<usize>, T),
+    ) -> Result<()> {
+        let plan = self.plan(steps.start.saturating_sub(1))?;
+        let parts = self.parts(steps);
+        let mut state = vec_with_room(set.len())?;
+        state.resize(set.len(), E::default());
+        let decoder = self.decoder();
+        let gathered = self.each_chunk(
+            &plan,
+            &parts,
+            set,
+            &mut state,
+            |fetched, wide, bits, inside| {
+                let mut gathered = T::default();
+                bits.iter_mut().for_each(|bits| *bits = bits.to_ordered());
+                decoder.each_tile(
+                    &parts,
+                    fetched,
+                    &fetched.runs[plan.parts.len()..],
+                    &wide[plan.parts.len()..],
+                    set,
+                    bits,
+                    inside,
+                    |part, block, index, tile, ordered| {
+                        replay(
+                            block,
+                            index,
+                            &part.steps,
+                            decoder.coder(),
+                            ordered,
+                            |place, step, before, after, raw| {
+                                let at = part.group.steps.start + step - part.group.hidden;
+                                see(
+                                    &mut gathered,
+                                    Seen {
+                                        at,
+                                        tile,
+                                        place,
+                                        before,
+                                        after,
+                                        raw: raw.copied(),
+                                    },
+                                );
+                            },
+                        )
+                    },
+                )?;
+                Ok((fetched.chunk.clone(), gathered))
+            },
+        )?;
+        for (chunk, gathered) in gathered {
+            collect(chunk, gathered);
+        }
+        Ok(())
+    }
+
+    /// One weight: its plain bits after the step at place `from`, and after each later change.
+    pub(crate) fn weight<E: Element>(
+        &self,
+        row: usize,
+        col: usize,
+    ) -> Result<(E, Vec<(usize, E)>)> {
+        let tiling = self.tiling();
+        let (tile, place) = tiling.place(row, col);
+        let set = TileSet::new(&tiling, vec![tile]);
+        let base = self.state::<E>(0, &set)?[usize::from(place)];
+        let parts = self.parts(1..self.layer.steps.len());
+        let mut blobs = Vec::with_capacity(parts.len());
+        for part in &parts {
+            let run = tile / part.group.row.blobs.per_run;
+            blobs.push(self.block_blob(&part.group.row, run)?);
+        }
+        let decoder = self.decoder();
+        let found = |(part, blob): (&Part, &Arc<[u8]>)| {
+            let per_run = part.group.row.blobs.per_run;
+            let run = run_of(&tiling, per_run, tile / per_run);
+            let index = tile - run.start;
+            let block = decoder.decode::<E>(&part.group.row, run, blob)?;
+            let mut changes = Vec::new();
+            let visited = block.map_or(Ok(()), |block| {
+                block.visit(index, |at, step, code, raw| {
+                    if at == place && part.steps.contains(&step) {
+                        changes.push((
+                            part.group.steps.start + step - part.group.hidden,
+                            code,
+                            raw.copied(),
+                        ));
+                    }
+                    Ok(())
+                })
+            });
+            visited.map_err(|damage| decoder.damaged(&part.group.row, damage))?;
+            Ok(changes)
+        };
+        let changes: Vec<Vec<_>> = self.pool.install(|| {
+            parts
+                .par_iter()
+                .zip(&blobs)
+                .map(found)
+                .collect::<Result<_>>()
+        })?;
+        ieee(|| {
+            let mut state = base;
+            let mut history = Vec::new();
+            for (at, code, raw) in changes.into_iter().flatten() {
+                state = match raw {
+                    None => state.to_ordered().step_by(code).from_ordered(),
+                    Some(raw) => decoder.coder().after(state, &raw).ok_or_else(|| {
+                        Error::damaged(format!(
+                            "layer '{}' has a change that leads to no value",
+                            self.layer.row.name
+                        ))
+                    })?,
+                };
+                history.push((at, state));
+            }
+            Ok((base, history))
+        })
+    }
+
+    /// The bytes of a tensor that is kept whole, after the step at a place.
+    pub(crate) fn whole(&self, at: usize) -> Result<Vec<u8>> {
+        let name = &self.layer.row.name;
+        let (Some(keyframe), _) = self.layer.keyframe_before(at)? else {
+            return Err(Error::damaged(format!("tensor '{name}' has no content")));
+        };
+        let mut bytes = vec_with_room(self.layer.row.raw_bytes())?;
+        for run in 0..keyframe.blobs.sums.len() {
+            let len = (self.layer.row.raw_bytes() - bytes.len()).min(WHOLE_PIECE);
+            let mut piece = vec![0u8; len];
+            let blob = self.keyframe_blob(keyframe, run)?;
+            decode_bytes(&blob, &mut piece)
+                .map_err(|damage| self.decoder().damaged_frame(keyframe, damage))?;
+            bytes.extend(piece);
+        }
+        let expected = self.layer.state(self.index, self.view, at)?;
+        if bytes.len() != self.layer.row.raw_bytes()
+            || expected.is_some_and(|expected| expected.digest != digest_of(&bytes))
+        {
+            return Err(Error::damaged(format!(
+                "tensor '{name}' at step {} is not what was recorded: its digest differs",
+                self.layer.steps[at]
+            )));
+        }
+        Ok(bytes)
+    }
+
+    fn plan(&self, at: usize) -> Result<Plan<'a>> {
+        let (frame, from) = self.layer.keyframe_before(at)?;
+        let mut frames = Vec::new();
+        if let Some(frame) = frame {
+            if let Some(anchor) = frame.anchor {
+                let found = self
+                    .layer
+                    .keyframes
+                    .iter()
+                    .find(|keyframe| keyframe.step == anchor);
+                let found =
+                    found.filter(|anchor| anchor.anchor.is_none() && anchor.step < frame.step);
+                frames.push(found.ok_or_else(|| {
+                    self.decoder()
+                        .damaged_frame(frame, Damage("its anchor is missing"))
+                })?);
+            }
+            frames.push(frame);
+        }
+        Ok(Plan {
+            frames,
+            parts: self.parts(from + 1..at + 1),
+        })
+    }
+
+    fn parts(&self, steps: Range<usize>) -> Vec<Part<'a>> {
+        let groups = self.layer.groups.iter();
+        groups
+            .map(|group| Part {
+                group,
+                steps: group.part(&steps),
+            })
+            .filter(|part| !part.steps.is_empty() && part.group.row.changes > 0)
+            .collect()
+    }
+
+    /// Makes the plan's state chunk by chunk and hands each on, as plain bits in its part of
+    /// `state`, with what was fetched for the plan's parts and then for `more`.
+    fn each_chunk<E: Element, R: Send>(
+        &self,
+        plan: &Plan,
+        more: &[Part],
+        set: &TileSet,
+        state: &mut [E],
+        work: impl Fn(&Fetched, &Wide, &mut [E], Range<usize>) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        let tiling = self.tiling();
+        let parts: Vec<&Part> = plan.parts.iter().chain(more).collect();
+        let wide = self.wide::<E>(&parts, set)?;
+        let chunks = tiling
+            .runs(CHUNK_TILES)
+            .filter(|chunk| !set.within(chunk).is_empty());
+        let mut bits = set.split(state, chunks).into_iter().peekable();
+        let mut results = Vec::new();
+        let decoder = self.decoder();
+        while bits.peek().is_some() {
+            let mut batch = Vec::with_capacity(BATCH_CHUNKS);
+            for (chunk, bits) in bits.by_ref().take(BATCH_CHUNKS) {
+                batch.push((self.fetch(&plan.frames, &parts, chunk, set)?, bits));
+            }
+            let one = |(fetched, bits): (Fetched, &mut [E])| {
+                ieee(|| {
+                    let inside = set.within(&fetched.chunk);
+                    decoder.decode_frames(&plan.frames, &fetched, set, bits, inside.clone())?;
+                    if !plan.parts.is_empty() {
+                        bits.iter_mut().for_each(|bits| *bits = bits.to_ordered());
+                        decoder.each_tile(
+                            &plan.parts,
+                            &fetched,
+                            &fetched.runs,
+                            &wide,
+                            set,
+                            bits,
+                            inside.clone(),
+                            |part, block, index, _, ordered| {
+                                apply(block, index, &part.steps, decoder.coder(), ordered)
+                            },
+                        )?;
+                        bits.iter_mut().for_each(|bits| *bits = bits.from_ordered());
+                    }
+                    work(&fetched, &wide, bits, inside)
+                })
+            };
+            let done = self
+                .pool
+                .install(|| batch.into_par_iter().map(one).collect::<Result<Vec<R>>>())?;
+            results.extend(done);
+        }
+        Ok(results)
+    }
+
+    fn fetch(
+        &self,
+        frames: &[&KeyframeRow],
+        parts: &[&Part],
+        chunk: Range<usize>,
+        set: &TileSet,
+    ) -> Result<Fetched> {
+        let tiling = self.tiling();
+        let number = chunk.start / CHUNK_TILES;
+        let frames = frames
+            .iter()
+            .map(|frame| self.keyframe_blob(frame, number))
+            .collect::<Result<_>>()?;
+        let runs = parts.iter().map(|part| {
+            let per_run = part.group.row.blobs.per_run;
+            if per_run > CHUNK_TILES {
+                return Ok(Vec::new());
+            }
+            (chunk.start / per_run..chunk.end.div_ceil(per_run))
+                .filter(|run| !set.within(&run_of(&tiling, per_run, *run)).is_empty())
+                .map(|run| Ok((run, self.block_blob(&part.group.row, run)?)))
+                .collect::<Result<Vec<_>>>()
+        });
+        let runs = runs.collect::<Result<_>>()?;
+        Ok(Fetched {
+            chunk,
+            frames,
+            runs,
+        })
+    }
+
+    fn wide<E: Element>(&self, parts: &[&Part], set: &TileSet) -> Result<Wide> {
+        let tiling = self.tiling();
+        let mut fetched = Vec::new();
+        let mut wide: Wide = Vec::with_capacity(parts.len());
+        for (i, part) in parts.iter().enumerate() {
+            let row = &part.group.row;
+            let per_run = row.blobs.per_run;
+            let mut blocks = Vec::new();
+            if per_run > CHUNK_TILES {
+                for (number, run) in tiling.runs(per_run).enumerate() {
+                    blocks.push(None);
+                    if !set.within(&run).is_empty() {
+                        fetched.push((i, number, run, self.block_blob(row, number)?));
+                    }
+                }
+            }
+            wide.push(blocks);
+        }
+        let decoder = self.decoder();
+        let decode = |(i, number, run, blob): (usize, usize, Range<usize>, Arc<[u8]>)| {
+            Ok((
+                i,
+                number,
+                decoder.decode::<E>(&parts[i].group.row, run, &blob)?,
+            ))
+        };
+        let decoded = self.pool.install(|| {
+            fetched
+                .into_par_iter()
+                .map(decode)
+                .collect::<Result<Vec<_>>>()
+        })?;
+        for (i, number, block) in decoded {
+            wide[i][number] = block;
+        }
+        Ok(wide)
+    }
+
+    pub(crate) fn block_blob(&self, row: &GroupRow, run: usize) -> Result<Arc<[u8]>> {
+        let sum = |data: &[u8]| GroupRow::blob_sum(row.layer, row.first, row.last, run, data);
+        self.blob(&row.blobs, run, sum)
+            .map_err(|damage| self.decoder().damaged(row, damage))?
+    }
+
+    pub(crate) fn keyframe_blob(&self, row: &KeyframeRow, run: usize) -> Result<Arc<[u8]>> {
+        let sum = |data: &[u8]| KeyframeRow::blob_sum(row.layer, row.step, run, data);
+        self.blob(&row.blobs, run, sum)
+            .map_err(|damage| self.decoder().damaged_frame(row, damage))?
+    }
+
+    /// A blob that is what its manifest says.
+    fn blob(
+        &self,
+        blobs: &Blobs,
+        run: usize,
+        sum: impl Fn(&[u8]) -> u64,
+    ) -> std::result::Result<Result<Arc<[u8]>>, Damage> {
+        let expected = *blobs.sums.get(run).ok_or(Damage("it has too few blobs"))?;
+        let id = blobs.first + run as i64;
+        if let Some(blob) = self.cache.get(id) {
+            return Ok(Ok(blob));
+        }
+        let blob: Arc<[u8]> = match self.view.blob(id) {
+            Ok(blob) => blob.ok_or(Damage("a blob is missing"))?.into(),
+            Err(error) => return Ok(Err(error)),
+        };
+        if sum(&blob) != expected {
+            return Err(Damage("a blob does not match its checksum"));
+        }
+        self.cache.put(id, &blob);
+        Ok(Ok(blob))
+    }
+}
+
+/// The digest of a layer's state, from those of its tiles.
+pub(crate) fn layer_digest(tiles: &[Digest]) -> Digest {
+    digest_of(tiles.as_flattened())
+}
+
+/// Bytes of a tensor that is kept whole in one blob.
+pub(crate) const WHOLE_PIECE: usize = 1 << 20;

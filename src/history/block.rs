@@ -23,13 +23,13 @@ const RAW_MARK: u8 = 2;
 /// slab; cells lie tile by tile, and slab by slab in each. In a cell come the weights that changed,
 /// ascending by place, each with a mask byte whose bit i is step i of the slab, and for every set
 /// bit a code; see [`TileChanges`].
-pub(crate) struct Block {
+pub(crate) struct Block<E> {
     steps: usize,
     /// For each cell, and one more: where its weights, codes and raw changes begin.
     cells: Vec<Cell>,
     places: Vec<u16>,
     masks: Vec<u8>,
-    codes: Vec<u32>,
+    codes: Vec<E>,
     raws: Vec<RawChange>,
 }
 
@@ -40,24 +40,27 @@ struct Cell {
     raw: usize,
 }
 
-impl Block {
-    /// The bytes of a block: for each tile of a run, its changes in each step.
-    pub(crate) fn encode<E: Element>(
+impl<E: Element> Block<E> {
+    /// The bytes of a block: `tiles` gives for each tile of a run its changes in each step.
+    pub(crate) fn encode<'c>(
         tiling: &Tiling,
         run: Range<usize>,
-        tiles: &[Vec<TileChanges>],
-    ) -> Vec<u8> {
+        tiles: impl Iterator<Item = &'c [TileChanges<E>]>,
+    ) -> Vec<u8>
+    where
+        E: 'c,
+    {
         let mut parts = Parts::default();
         for (tile, steps) in run.zip(tiles) {
             for slab in steps.chunks(SLAB_STEPS) {
                 parts.push(tiling.rect(tile).len(), slab);
             }
         }
-        parts.finish::<E>()
+        parts.finish()
     }
 
     /// Takes the block of a run of tiles over a number of steps apart.
-    pub(crate) fn decode<E: Element>(
+    pub(crate) fn decode(
         bytes: &[u8],
         tiling: &Tiling,
         run: Range<usize>,
@@ -99,11 +102,7 @@ impl Block {
         }
         cells.push(end);
 
-        let codes = if E::BYTES == 2 {
-            reader.planes::<2>(end.code)?
-        } else {
-            reader.planes::<4>(end.code)?
-        };
+        let codes = reader.planes::<E>(end.code)?;
         let raws = if form & HAS_RAWS == 0 {
             Vec::new()
         } else {
@@ -111,7 +110,7 @@ impl Block {
         };
         reader.finish()?;
         if raws.is_empty() {
-            if codes.contains(&0) {
+            if codes.contains(&E::default()) {
                 return Err(Damage("a raw change is missing"));
             }
         } else {
@@ -119,7 +118,7 @@ impl Block {
             for i in 1..cells.len() {
                 raw += codes[cells[i - 1].code..cells[i].code]
                     .iter()
-                    .filter(|code| **code == 0)
+                    .filter(|code| **code == E::default())
                     .count();
                 cells[i].raw = raw;
             }
@@ -149,7 +148,7 @@ impl Block {
     pub(crate) fn visit(
         &self,
         index: usize,
-        mut visitor: impl FnMut(u16, usize, u32, Option<&RawChange>) -> Decoded<()>,
+        mut visitor: impl FnMut(u16, usize, E, Option<&RawChange>) -> Decoded<()>,
     ) -> Decoded<()> {
         let slabs = self.steps.div_ceil(SLAB_STEPS);
         for slab in 0..slabs {
@@ -169,7 +168,11 @@ impl Block {
                     left &= left - 1;
                     // One code for every bit and one raw change for every 0: `decode` counted.
                     let &code = codes.next().ok_or(Damage("a code is missing"))?;
-                    let raw = if code == 0 { raws.next() } else { None };
+                    let raw = if code == E::default() {
+                        raws.next()
+                    } else {
+                        None
+                    };
                     visitor(place, step, code, raw)?;
                 }
             }
@@ -178,30 +181,39 @@ impl Block {
     }
 
     /// Adds up plain codes upon the ordered bits of tile `index`, without its raw changes: the fast
-    /// half of a replay of all the block's steps.
+    /// half of a replay of all the block's steps. `scratch` is for its own use.
     #[inline]
-    pub(crate) fn add_all<E: Element>(&self, index: usize, ordered: &mut [E]) -> Decoded<()> {
+    pub(crate) fn add_all(
+        &self,
+        index: usize,
+        ordered: &mut [E],
+        scratch: &mut Vec<u16>,
+    ) -> Decoded<()> {
         let slabs = self.steps.div_ceil(SLAB_STEPS);
         let (first, end) = (self.cells[index * slabs], self.cells[(index + 1) * slabs]);
-        let mut codes = &self.codes[first.code..end.code];
+        let codes = &self.codes[first.code..end.code];
         let weights = self.places[first.weight..end.weight]
             .iter()
             .zip(&self.masks[first.weight..end.weight]);
+        // The place of every code. How many codes a weight has cannot be predicted, so eight are
+        // written each time, and what is too much is written over.
+        scratch.resize(codes.len() + SLAB_STEPS, 0);
+        let mut at = 0;
         for (&place, &mask) in weights {
+            scratch[at..at + SLAB_STEPS].fill(place);
+            at += mask.count_ones() as usize;
+        }
+        for (&place, &code) in scratch.iter().zip(codes) {
             let weight = ordered
                 .get_mut(usize::from(place))
                 .ok_or(Damage("a place is outside its tile"))?;
-            let (own, rest) = codes
-                .split_at_checked(mask.count_ones() as usize)
-                .ok_or(Damage("a code is missing"))?;
-            *weight = own.iter().fold(*weight, |bits, &code| bits.step_by(code));
-            codes = rest;
+            *weight = weight.step_by(code);
         }
         Ok(())
     }
 
     /// The changes of tile `index` of the run, step by step.
-    pub(crate) fn by_step(&self, index: usize) -> Decoded<Vec<TileChanges>> {
+    pub(crate) fn by_step(&self, index: usize) -> Decoded<Vec<TileChanges<E>>> {
         let mut steps = vec![TileChanges::default(); self.steps];
         self.visit(index, |place, step, code, raw| {
             steps[step].push(place, code, raw.copied());
@@ -222,22 +234,22 @@ type Which = (Vec<usize>, Vec<u16>, Vec<u8>);
 fn read_offsets(reader: &mut Reader, sizes: impl Iterator<Item = usize>) -> Decoded<Which> {
     let sizes: Vec<usize> = sizes.collect();
     let counts: Vec<usize> = reader
-        .planes::<2>(sizes.len())?
+        .planes::<u16>(sizes.len())?
         .into_iter()
-        .map(|count| count as usize)
+        .map(usize::from)
         .collect();
     if counts.iter().zip(&sizes).any(|(count, size)| count > size) {
         return Err(Damage("more weights than the tile has"));
     }
     let total = counts.iter().sum();
-    let gaps = reader.planes::<2>(total)?;
+    let gaps = reader.planes::<u16>(total)?;
     let masks = reader.stream(total)?;
     let mut places = Vec::with_capacity(total);
     let mut gaps = gaps.into_iter();
     for (&count, &size) in counts.iter().zip(&sizes) {
         let mut next = 0;
         for gap in gaps.by_ref().take(count) {
-            let place = next + gap as usize;
+            let place = next + usize::from(gap);
             if place >= size {
                 return Err(Damage("a place is outside its tile"));
             }
@@ -272,8 +284,8 @@ fn read_masks(reader: &mut Reader, sizes: impl Iterator<Item = usize> + Clone) -
     Ok((counts, places, masks))
 }
 
-fn read_raws(reader: &mut Reader, codes: &[u32]) -> Decoded<Vec<RawChange>> {
-    let kinds = reader.stream(codes.iter().filter(|code| **code == 0).count())?;
+fn read_raws<E: Element>(reader: &mut Reader, codes: &[E]) -> Decoded<Vec<RawChange>> {
+    let kinds = reader.stream(codes.iter().filter(|code| **code == E::default()).count())?;
     if kinds.is_empty()
         || kinds
             .iter()
@@ -283,11 +295,11 @@ fn read_raws(reader: &mut Reader, codes: &[u32]) -> Decoded<Vec<RawChange>> {
     }
     let count = |bit: u8| kinds.iter().filter(|kind| **kind & bit != 0).count();
     let mut deltas = reader
-        .planes::<4>(count(RAW_DELTA))?
+        .planes::<u32>(count(RAW_DELTA))?
         .into_iter()
         .map(f32::from_bits);
     let mut marks = reader
-        .planes::<4>(count(RAW_MARK))?
+        .planes::<u32>(count(RAW_MARK))?
         .into_iter()
         .map(f32::from_bits);
     let raw = |&kind: &u8| {
@@ -311,20 +323,20 @@ fn read_raws(reader: &mut Reader, codes: &[u32]) -> Decoded<Vec<RawChange>> {
 
 /// The streams of a block while it is encoded.
 #[derive(Default)]
-struct Parts {
-    counts: Vec<u32>,
+struct Parts<E> {
+    counts: Vec<u16>,
     gaps: Vec<u16>,
     /// Of the weights that changed.
     masks: Vec<u8>,
     /// Of all weights.
     every: Vec<u8>,
-    codes: Vec<u32>,
+    codes: Vec<E>,
     raws: Vec<RawChange>,
 }
 
-impl Parts {
+impl<E: Element> Parts<E> {
     /// Adds a cell: a tile of `size` weights, and its changes in each step of a slab.
-    fn push(&mut self, size: usize, steps: &[TileChanges]) {
+    fn push(&mut self, size: usize, steps: &[TileChanges<E>]) {
         let begin = self.every.len();
         self.every.resize(begin + size, 0);
         let every = &mut self.every[begin..];
@@ -347,9 +359,9 @@ impl Parts {
                 end += mask.count_ones() as usize;
             }
         }
-        self.counts.push((self.masks.len() - before) as u32);
+        self.counts.push((self.masks.len() - before) as u16);
         let first = self.codes.len();
-        self.codes.resize(end, 0);
+        self.codes.resize(end, E::default());
         let mut raws: Vec<(u32, RawChange)> = Vec::new();
         for changes in steps {
             let mut own_raws = changes.raws.iter();
@@ -357,7 +369,7 @@ impl Parts {
                 // Steps come in order, so each code goes right after the one before it.
                 let offset = &mut offsets[usize::from(place)];
                 self.codes[*offset as usize] = code;
-                if code == 0 {
+                if code == E::default() {
                     raws.extend(own_raws.next().map(|raw| (*offset, *raw)));
                 }
                 *offset += 1;
@@ -368,44 +380,41 @@ impl Parts {
         self.raws.extend(raws.into_iter().map(|(_, raw)| raw));
     }
 
-    fn finish<E: Element>(self) -> Vec<u8> {
-        let mut writer = Writer::new();
+    fn finish(self) -> Vec<u8> {
+        let mut writer = Writer::default();
         let raws = if self.raws.is_empty() { 0 } else { HAS_RAWS };
         // A mask for every weight has shorter runs to code than gaps once most have one.
         if self.masks.len() * 2 < self.every.len() {
             writer.bytes.push(OFFSETS | raws);
-            writer.planes::<2>(self.counts.iter().copied());
-            writer.planes::<2>(self.gaps.iter().map(|gap| u32::from(*gap)));
+            writer.planes(&self.counts);
+            writer.planes(&self.gaps);
             writer.stream(&self.masks);
         } else {
             writer.bytes.push(MASKS | raws);
             writer.stream(&self.every);
         }
-        if E::BYTES == 2 {
-            writer.planes::<2>(self.codes.iter().copied());
-        } else {
-            writer.planes::<4>(self.codes.iter().copied());
-        }
+        writer.planes(&self.codes);
         if !self.raws.is_empty() {
-            let has_delta = |raw: &&RawChange| raw.delta.to_bits() << 1 != 0;
+            let has_delta = |raw: &RawChange| raw.delta.to_bits() << 1 != 0;
             let kind = |raw: &RawChange| {
-                let delta = if has_delta(&raw) { RAW_DELTA } else { 0 };
+                let delta = if has_delta(raw) { RAW_DELTA } else { 0 };
                 let mark = if raw.mark.is_some() { RAW_MARK } else { 0 };
                 delta | mark
             };
-            writer.stream(&self.raws.iter().map(kind).collect::<Vec<_>>());
-            writer.planes::<4>(
-                self.raws
-                    .iter()
-                    .filter(has_delta)
-                    .map(|raw| raw.delta.to_bits()),
-            );
-            writer.planes::<4>(
-                self.raws
-                    .iter()
-                    .filter_map(|raw| raw.mark)
-                    .map(f32::to_bits),
-            );
+            let kinds: Vec<u8> = self.raws.iter().map(kind).collect();
+            let deltas = self
+                .raws
+                .iter()
+                .filter(|raw| has_delta(raw))
+                .map(|raw| raw.delta.to_bits());
+            let marks = self
+                .raws
+                .iter()
+                .filter_map(|raw| raw.mark)
+                .map(f32::to_bits);
+            writer.stream(&kinds);
+            writer.planes(&deltas.collect::<Vec<u32>>());
+            writer.planes(&marks.collect::<Vec<u32>>());
         }
         writer.bytes
     }

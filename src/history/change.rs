@@ -4,11 +4,11 @@ use crate::{Change, Dtype};
 
 /// What one step changed in one tile, ascending by place in the tile.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct TileChanges {
+pub(crate) struct TileChanges<E> {
     pub(crate) positions: Vec<u16>,
     /// For each position the zig-zag coded difference of the ordered bits; 0 stands for the next
     /// of `raws`.
-    pub(crate) codes: Vec<u32>,
+    pub(crate) codes: Vec<E>,
     pub(crate) raws: Vec<RawChange>,
 }
 
@@ -28,12 +28,12 @@ impl PartialEq for RawChange {
     }
 }
 
-impl TileChanges {
+impl<E: Element> TileChanges<E> {
     pub(crate) fn len(&self) -> usize {
         self.positions.len()
     }
 
-    pub(crate) fn push(&mut self, position: u16, code: u32, raw: Option<RawChange>) {
+    pub(crate) fn push(&mut self, position: u16, code: E, raw: Option<RawChange>) {
         self.positions.push(position);
         self.codes.push(code);
         self.raws.extend(raw);
@@ -53,7 +53,7 @@ impl Coder {
         self,
         state: E,
         change: Change,
-    ) -> Option<(u32, Option<RawChange>, E)> {
+    ) -> Option<(E, Option<RawChange>, E)> {
         let before = self.dtype.widen(state.to_u32());
         let after = match change.exact {
             Some(value) => value,
@@ -67,7 +67,7 @@ impl Coder {
         if next != state && self.derived(state, next) == raw {
             return Some((state.to_ordered().code_to(next.to_ordered()), None, next));
         }
-        Some((0, Some(raw), next))
+        Some((E::default(), Some(raw), next))
     }
 
     /// The change that leads from `state` to other bits, as a detector finds it.

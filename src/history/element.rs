@@ -1,3 +1,5 @@
+use std::ops::BitOr;
+
 use bytemuck::Pod;
 
 /// The bits of one weight: 16 or 32 of them.
@@ -5,7 +7,7 @@ use bytemuck::Pod;
 /// *Ordered* bits are the same bits mapped so that they ascend with the value: the difference of
 /// two is a distance in units in the last place. The map is one to one on all patterns, infinities,
 /// NaNs and both zeros included, and differences wrap around, so that every change has one.
-pub(crate) trait Element: Pod + Eq + Default + Send + Sync {
+pub(crate) trait Element: Pod + Eq + Default + Send + Sync + BitOr<Output = Self> {
     const BYTES: usize;
 
     fn to_u32(self) -> u32;
@@ -14,9 +16,9 @@ pub(crate) trait Element: Pod + Eq + Default + Send + Sync {
     fn to_ordered(self) -> Self;
     fn from_ordered(self) -> Self;
     /// Adds a zig-zag coded difference to ordered bits.
-    fn step_by(self, code: u32) -> Self;
+    fn step_by(self, code: Self) -> Self;
     /// The zig-zag coded difference of ordered bits that leads from `self` to `next`.
-    fn code_to(self, next: Self) -> u32;
+    fn code_to(self, next: Self) -> Self;
     fn read_le(bytes: &[u8]) -> Self;
 }
 
@@ -49,16 +51,15 @@ macro_rules! element {
             }
 
             #[inline]
-            fn step_by(self, code: u32) -> Self {
-                let code = code as $unsigned;
+            fn step_by(self, code: Self) -> Self {
                 self.wrapping_add((code >> 1) ^ (code & 1).wrapping_neg())
             }
 
             #[inline]
-            fn code_to(self, next: Self) -> u32 {
+            fn code_to(self, next: Self) -> Self {
                 let difference = next.wrapping_sub(self) as $signed;
                 let code = (difference << 1) ^ (difference >> (<$unsigned>::BITS - 1));
-                u32::from(code as $unsigned)
+                code as $unsigned
             }
 
             #[inline]

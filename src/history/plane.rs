@@ -7,26 +7,18 @@ use super::{Decoded, Element};
 /// The bytes of a state of a run of tiles, in tile order. With `anchor`, a state of the same tiles
 /// that the reader has too, the zig-zag coded differences of the ordered bits.
 pub(crate) fn encode_plane<E: Element>(state: &[E], anchor: Option<&[E]>) -> Vec<u8> {
-    let mut writer = Writer::new();
+    let mut writer = Writer::default();
     match anchor {
-        None => planes::<E>(&mut writer, state.iter().map(|bits| bits.to_u32())),
+        None => writer.planes(state),
         Some(anchor) => {
             let pairs = anchor.iter().zip(state);
-            let codes: Vec<u32> = pairs
+            let codes: Vec<E> = pairs
                 .map(|(from, to)| from.to_ordered().code_to(to.to_ordered()))
                 .collect();
-            planes::<E>(&mut writer, codes.iter().copied());
+            writer.planes(&codes);
         }
     }
     writer.bytes
-}
-
-fn planes<E: Element>(writer: &mut Writer, numbers: impl Iterator<Item = u32> + Clone) {
-    if E::BYTES == 2 {
-        writer.planes::<2>(numbers);
-    } else {
-        writer.planes::<4>(numbers);
-    }
 }
 
 /// Fills `state` from the bytes of a plane; where it was coded against an anchor, `state` holds
@@ -37,17 +29,13 @@ pub(crate) fn decode_plane<E: Element>(
     state: &mut [E],
 ) -> Decoded<()> {
     let mut reader = Reader::new(bytes);
-    let numbers = if E::BYTES == 2 {
-        reader.planes::<2>(state.len())?
-    } else {
-        reader.planes::<4>(state.len())?
-    };
+    let numbers = reader.planes::<E>(state.len())?;
     reader.finish()?;
     for (bits, number) in state.iter_mut().zip(numbers) {
         *bits = if anchored {
             bits.to_ordered().step_by(number).from_ordered()
         } else {
-            E::from_u32(number)
+            number
         };
     }
     Ok(())
@@ -55,7 +43,7 @@ pub(crate) fn decode_plane<E: Element>(
 
 /// The bytes of any array.
 pub(crate) fn encode_bytes(bytes: &[u8]) -> Vec<u8> {
-    let mut writer = Writer::new();
+    let mut writer = Writer::default();
     writer.stream(bytes);
     writer.bytes
 }

@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::ops::Range;
 
 use super::{Block, Coder, Damage, Decoded, Element, RawChange, Tiling};
@@ -68,16 +69,20 @@ impl TileSet {
     }
 }
 
+thread_local! {
+    static PLACES: RefCell<Vec<u16>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Adds some steps of a tile's block upon the ordered bits of its weights. Needs IEEE mode.
 pub(crate) fn apply<E: Element>(
-    block: &Block,
+    block: &Block<E>,
     index: usize,
     steps: &Range<usize>,
     coder: Coder,
     ordered: &mut [E],
 ) -> Decoded<()> {
     if *steps == (0..block.steps()) && !block.has_raws() {
-        return block.add_all(index, ordered);
+        return PLACES.with_borrow_mut(|places| block.add_all(index, ordered, places));
     }
     replay(block, index, steps, coder, ordered, |_, _, _, _, _| ())
 }
@@ -85,7 +90,7 @@ pub(crate) fn apply<E: Element>(
 /// The same, and shows every change: place in the tile, step in the block, plain bits before and
 /// after it, and the raw change where it is one.
 pub(crate) fn replay<E: Element>(
-    block: &Block,
+    block: &Block<E>,
     index: usize,
     steps: &Range<usize>,
     coder: Coder,

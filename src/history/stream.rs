@@ -1,34 +1,52 @@
 //! A block's bytes are a sequence of streams: arrays of bytes, each stored as it is, compressed, or
 //! as one byte where all are the same.
 
-use super::{Damage, Decoded};
+use std::cell::RefCell;
+
+use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::{CParameter, Strategy};
+
+use super::{Damage, Decoded, Element};
 
 const PLAIN: u8 = 0;
 const CONSTANT: u8 = 1;
 const ZSTD: u8 = 2;
 
-/// On these arrays, which have been taken apart by meaning before, higher levels find nothing more.
-const ZSTD_LEVEL: i32 = 1;
-
 /// Below this compressing cannot win back its own header.
 const SMALL: usize = 32;
 
+thread_local! {
+    /// Setting these up costs more than a block of a small layer.
+    static COMPRESSOR: RefCell<Compressor<'static>> = RefCell::new(compressor());
+    static DECOMPRESSOR: RefCell<Decompressor<'static>> =
+        RefCell::new(Decompressor::new().expect("zstd can be set up"));
+}
+
+/// The streams have been taken apart by meaning before, so entropy coding finds most of what there
+/// is to find. Short repetitions are chance: looking for long ones only makes the result smaller by
+/// 1 to 4 % and reading it faster than level 1 as it comes. Small tables suit short streams.
+fn compressor() -> Compressor<'static> {
+    let mut compressor = Compressor::new(1).expect("zstd has a level 1");
+    for parameter in [
+        CParameter::Strategy(Strategy::ZSTD_fast),
+        CParameter::MinMatch(7),
+        CParameter::WindowLog(18),
+        CParameter::HashLog(12),
+    ] {
+        compressor
+            .set_parameter(parameter)
+            .expect("zstd knows its own parameters");
+    }
+    compressor
+}
+
 /// Appends to a block.
+#[derive(Default)]
 pub(crate) struct Writer {
     pub(crate) bytes: Vec<u8>,
-    zstd: zstd::bulk::Compressor<'static>,
-    scratch: Vec<u8>,
 }
 
 impl Writer {
-    pub(crate) fn new() -> Self {
-        Writer {
-            bytes: Vec::new(),
-            zstd: zstd::bulk::Compressor::new(ZSTD_LEVEL).expect("zstd has its lowest level"),
-            scratch: Vec::new(),
-        }
-    }
-
     /// Appends a stream. Its length is for the reader to know.
     pub(crate) fn stream(&mut self, stream: &[u8]) {
         let Some(&first) = stream.first() else {
@@ -39,14 +57,11 @@ impl Writer {
             return;
         }
         if stream.len() >= SMALL {
-            self.scratch.clear();
-            self.scratch
-                .reserve(zstd::zstd_safe::compress_bound(stream.len()));
-            let packed = self.zstd.compress_to_buffer(stream, &mut self.scratch);
-            if packed.is_ok_and(|packed| packed + 4 < stream.len()) {
+            let packed = COMPRESSOR.with_borrow_mut(|zstd| zstd.compress(stream));
+            if let Some(packed) = packed.ok().filter(|packed| packed.len() + 4 < stream.len()) {
                 self.bytes.push(ZSTD);
-                self.bytes.extend((self.scratch.len() as u32).to_le_bytes());
-                self.bytes.extend(&self.scratch);
+                self.bytes.extend((packed.len() as u32).to_le_bytes());
+                self.bytes.extend(packed);
                 return;
             }
         }
@@ -56,11 +71,15 @@ impl Writer {
 
     /// Appends the bytes of numbers by their place: all the lowest bytes first. The reader knows
     /// how many there are.
-    pub(crate) fn planes<const N: usize>(&mut self, numbers: impl Iterator<Item = u32> + Clone) {
-        let mut plane = Vec::new();
-        for byte in 0..N {
+    pub(crate) fn planes<E: Element>(&mut self, numbers: &[E]) {
+        let mut plane = Vec::with_capacity(numbers.len());
+        for byte in 0..E::BYTES {
             plane.clear();
-            plane.extend(numbers.clone().map(|number| (number >> (8 * byte)) as u8));
+            plane.extend(
+                numbers
+                    .iter()
+                    .map(|number| (number.to_u32() >> (8 * byte)) as u8),
+            );
             self.stream(&plane);
         }
     }
@@ -69,15 +88,11 @@ impl Writer {
 /// Takes a block apart.
 pub(crate) struct Reader<'a> {
     bytes: &'a [u8],
-    zstd: zstd::bulk::Decompressor<'static>,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Reader {
-            bytes,
-            zstd: zstd::bulk::Decompressor::new().expect("zstd can be set up"),
-        }
+        Reader { bytes }
     }
 
     pub(crate) fn take(&mut self, count: usize) -> Decoded<&'a [u8]> {
@@ -103,7 +118,7 @@ impl<'a> Reader<'a> {
             ZSTD => {
                 let size = u32::from_le_bytes(self.take(4)?.try_into().expect("four bytes"));
                 let packed = self.take(size as usize)?;
-                let stream = self.zstd.decompress(packed, len);
+                let stream = DECOMPRESSOR.with_borrow_mut(|zstd| zstd.decompress(packed, len));
                 let stream = stream.map_err(|_| Damage("a stream does not decompress"))?;
                 if stream.len() == len {
                     Ok(stream)
@@ -115,21 +130,32 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `len` numbers of N bytes each, as [`Writer::planes`] wrote them.
-    pub(crate) fn planes<const N: usize>(&mut self, len: usize) -> Decoded<Vec<u32>> {
-        let mut numbers = vec![0u32; len];
-        for byte in 0..N {
+    /// `len` numbers, as [`Writer::planes`] wrote them.
+    pub(crate) fn planes<E: Element>(&mut self, len: usize) -> Decoded<Vec<E>> {
+        let mut numbers = Vec::new();
+        let mut constant = 0;
+        for byte in 0..E::BYTES {
             if len > 0 && self.bytes.first() == Some(&CONSTANT) {
-                let value = u32::from(self.take(2)?[1]) << (8 * byte);
-                if value != 0 {
-                    numbers.iter_mut().for_each(|number| *number |= value);
-                }
+                constant |= u32::from(self.take(2)?[1]) << (8 * byte);
                 continue;
             }
             let plane = self.stream(len)?;
-            for (number, byte_of) in numbers.iter_mut().zip(&plane) {
-                *number |= u32::from(*byte_of) << (8 * byte);
+            let place = |byte_of: &u8| E::from_u32(u32::from(*byte_of) << (8 * byte));
+            if numbers.is_empty() {
+                numbers = plane.iter().map(place).collect();
+            } else {
+                for (number, byte_of) in numbers.iter_mut().zip(&plane) {
+                    *number = *number | place(byte_of);
+                }
             }
+        }
+        let constant = E::from_u32(constant);
+        if numbers.is_empty() {
+            numbers = vec![constant; len];
+        } else if constant != E::default() {
+            numbers
+                .iter_mut()
+                .for_each(|number| *number = *number | constant);
         }
         Ok(numbers)
     }

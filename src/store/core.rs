@@ -3,24 +3,29 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
+use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::cache::BlobCache;
-use super::commit::not_a_matrix;
 use super::database::{CommitRow, Database, LayerRow, View};
+use super::entry::not_a_matrix;
 use super::head::{HeadElement, HeadState, Heads, LayerHead, Matrix, row_major};
 use super::index::{Index, LayerIndex};
 use super::maintenance::Worker;
 use super::note::metadata_from_json;
 use super::options::StoreOptions;
-use super::reader::{Reader, Seen};
+use super::reader::{Reader, Room, Seen};
 use super::report::{LayerInfo, ModelWeights};
+use super::state::{Finished, State};
 use crate::history::{Coder, Element, TileSet, Tiling};
 use crate::sparse_weights::{check_inside, dense_len, vec_with_room};
 use crate::{
     Checkpoint, Delta, DenseWeights, Dtype, Error, Layer, Region, Result, StorageOptions, Tensor,
     Voxel,
 };
+
+/// Bytes of layers whose states are made side by side.
+const TOGETHER_BYTES: usize = 256 << 20;
 
 /// A store and its thread for the work behind recording, which ends with it.
 pub(crate) struct Handle {
@@ -269,19 +274,22 @@ impl Store {
     }
 
     fn model_at(&self, view: &View, index: &Index, t: usize) -> Result<ModelWeights> {
-        let mut tensors = Vec::new();
-        let mut timestep = None;
+        let mut layers = Vec::new();
         for row in index.layers.iter().filter(|row| row.created as usize <= t) {
             let layer = index.layer(view, row.id)?;
             let at = layer.as_of(t)?;
-            timestep = timestep.max(Some(layer.steps[at] as usize));
-            let reader = self.reader(view, index, &layer);
-            let data = if row.matrix.is_some() {
-                by_width!(row.dtype, E => tensor_bytes::<E>(&reader, at)?)
-            } else {
-                Bytes::from(reader.whole(at)?)
-            };
-            tensors.push(tensor_of(row, data));
+            layers.push((layer, at));
+        }
+        let timestep = layers
+            .iter()
+            .map(|(layer, at)| layer.steps[*at] as usize)
+            .max();
+        let mut tensors = Vec::with_capacity(layers.len());
+        // Small layers side by side; of large ones only a few are in memory twice.
+        for together in group_by_size(&layers) {
+            for (layer, data) in together.iter().zip(self.tensors_at(view, index, together)?) {
+                tensors.push(tensor_of(&layer.0.row, data));
+            }
         }
         let Some(timestep) = timestep else {
             // Nothing is as old as that.
@@ -302,6 +310,35 @@ impl Store {
         })
     }
 
+    /// The bytes of some layers' tensors, each after the step at a place.
+    fn tensors_at(
+        &self,
+        view: &View,
+        index: &Index,
+        layers: &[(Arc<LayerIndex>, usize)],
+    ) -> Result<Vec<Bytes>> {
+        let readers: Vec<Reader> = layers
+            .iter()
+            .map(|(layer, _)| self.reader(view, index, layer))
+            .collect();
+        let mut states = Vec::with_capacity(layers.len());
+        for (reader, (_, at)) in readers.iter().zip(layers) {
+            states.push(State::begin(reader, *at)?);
+        }
+        let room = Room::new(&self.pool);
+        self.pool.in_place_scope(|scope| {
+            let mut each = readers.iter().zip(&mut states);
+            each.try_for_each(|(reader, state)| state.spawn(reader, scope, &room))
+        })?;
+        let mut checked = Vec::with_capacity(layers.len());
+        for (reader, state) in readers.iter().zip(states) {
+            checked.push((&reader.layer.row, state.finish(reader)?));
+        }
+        let bytes = |(row, state): (&Arc<LayerRow>, Finished)| state.into_bytes(row, &self.pool);
+        self.pool
+            .install(|| checked.into_par_iter().map(bytes).collect())
+    }
+
     /// All tensors after the latest step.
     pub(crate) fn latest(&self) -> Result<ModelWeights> {
         if !self.database.is_writable() {
@@ -310,8 +347,11 @@ impl Store {
         self.load_heads()?;
         let heads = self.heads()?;
         let heads = heads.as_ref().ok_or(Error::Poisoned)?;
-        let tensor = |head: &LayerHead| Ok(tensor_of(&head.row, head.to_bytes(&self.pool)?));
-        let tensors = heads.layers.iter().map(tensor).collect::<Result<_>>()?;
+        let tensors = heads
+            .layers
+            .iter()
+            .map(|head| tensor_of(&head.row, head.to_bytes()))
+            .collect();
         let metadata = metadata_from_json(&heads.metadata)
             .ok_or_else(|| Error::damaged("a checkpoint's metadata is no JSON object"))?;
         Ok(ModelWeights {
@@ -458,16 +498,29 @@ fn newest_metadata(index: &Index, t: usize) -> &str {
     newest.map_or("{}", |commit| &commit.metadata)
 }
 
-fn tensor_bytes<E: HeadElement>(reader: &Reader, at: usize) -> Result<Bytes> {
-    let row = &reader.layer.row;
-    let tiling = row.tiling();
-    let bits = reader.state::<E>(at, &TileSet::all(&tiling))?;
-    row_major(&tiling, &bits, row.raw_bytes(), reader.pool)
+/// Runs of layers that together are small, or single large ones.
+fn group_by_size(layers: &[(Arc<LayerIndex>, usize)]) -> Vec<&[(Arc<LayerIndex>, usize)]> {
+    let mut groups = Vec::new();
+    let (mut begin, mut bytes) = (0, 0);
+    for (end, (layer, _)) in layers.iter().enumerate() {
+        let size = layer.row.raw_bytes();
+        if end > begin && bytes + size > TOGETHER_BYTES {
+            groups.push(&layers[begin..end]);
+            (begin, bytes) = (end, 0);
+        }
+        bytes += size;
+    }
+    if begin < layers.len() {
+        groups.push(&layers[begin..]);
+    }
+    groups
 }
 
 fn head_of<E: HeadElement>(reader: &Reader) -> Result<HeadState> {
-    let set = TileSet::all(&reader.layer.row.tiling());
+    let tiling = reader.layer.row.tiling();
+    let set = TileSet::all(&tiling);
     let (bits, digests) = reader.state_and_digests::<E>(reader.layer.steps.len() - 1, &set)?;
+    let bits = Arc::new(row_major(&tiling, &bits, reader.pool)?);
     Ok(E::into_state(Matrix { bits, digests }))
 }
 
@@ -556,7 +609,7 @@ fn deltas(reader: &Reader, steps: std::ops::Range<usize>) -> Result<Vec<(usize, 
             }
             slice.marks.extend(change.mark.map(|mark| (tile, place, mark)));
         },
-        |_, gathered| {
+        |gathered| {
             for ((deltas, marks), slice) in slices.iter_mut().zip(gathered) {
                 deltas.extend(slice.deltas.into_iter().map(voxel));
                 marks.extend(slice.marks.into_iter().map(voxel));

@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use super::database::{GroupRow, KeyframeRow};
 use super::index::{Group, LayerIndex};
-use super::reader::CHUNK_TILES;
-use crate::Error;
-use crate::Result;
 use crate::history::{Block, Coder, Damage, Element, TileSet, Tiling, decode_plane};
+use crate::{Error, Result};
 
 /// What has to be added up for a state, or looked through: some steps of a group.
 pub(crate) struct Part<'a> {
@@ -26,7 +24,7 @@ pub(crate) struct Fetched {
 }
 
 /// The blocks of parts whose runs are wider than a chunk, by part and run.
-pub(crate) type Wide = Vec<Vec<Option<Block>>>;
+pub(crate) type Wide<E> = Vec<Vec<Option<Block<E>>>>;
 
 /// Decodes what belongs to one layer.
 #[derive(Clone, Copy)]
@@ -45,58 +43,12 @@ impl Decoder<'_> {
         }
     }
 
-    /// Calls `work` for each tile of the set in a chunk and each part, in the order of time, with
-    /// the tile's block and ordered bits.
-    #[allow(clippy::too_many_arguments)]
-    pub(crate) fn each_tile<E: Element>(
-        self,
-        parts: &[Part],
-        fetched: &Fetched,
-        runs: &[Vec<(usize, Arc<[u8]>)>],
-        wide: &[Vec<Option<Block>>],
-        set: &TileSet,
-        bits: &mut [E],
-        inside: Range<usize>,
-        mut work: impl FnMut(&Part, &Block, usize, usize, &mut [E]) -> std::result::Result<(), Damage>,
-    ) -> Result<()> {
-        let tiling = self.tiling();
-        let begin = set.span(inside.start).start;
-        for ((part, runs), wide) in parts.iter().zip(runs).zip(wide) {
-            let row = &part.group.row;
-            let per_run = row.blobs.per_run;
-            let mut on_block = |block: &Block, run: &Range<usize>| -> Result<()> {
-                let both = run.start.max(fetched.chunk.start)..run.end.min(fetched.chunk.end);
-                for index in set.within(&both) {
-                    let (tile, span) = (set.tiles()[index], set.span(index));
-                    let ordered = &mut bits[span.start - begin..span.end - begin];
-                    work(part, block, tile - run.start, tile, ordered)
-                        .map_err(|damage| self.damaged(row, damage))?;
-                }
-                Ok(())
-            };
-            if per_run > CHUNK_TILES {
-                let run = fetched.chunk.start / per_run;
-                if let Some(block) = &wide[run] {
-                    on_block(block, &run_of(&tiling, per_run, run))?;
-                }
-            }
-            for (run, blob) in runs {
-                let run = run_of(&tiling, per_run, *run);
-                if let Some(block) = self.decode::<E>(row, run.clone(), blob)? {
-                    on_block(&block, &run)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     pub(crate) fn decode_frames<E: Element>(
         self,
         frames: &[&KeyframeRow],
         fetched: &Fetched,
         set: &TileSet,
         bits: &mut [E],
-        inside: Range<usize>,
     ) -> Result<()> {
         if frames.is_empty() {
             return Ok(()); // zeros
@@ -116,6 +68,7 @@ impl Decoder<'_> {
                 .map_err(|damage| self.damaged_frame(frame, damage))?;
         }
         if !all {
+            let inside = set.within(&fetched.chunk);
             let begin = set.span(inside.start).start;
             for index in inside {
                 let (to, from) = (
@@ -135,7 +88,7 @@ impl Decoder<'_> {
         row: &GroupRow,
         run: Range<usize>,
         blob: &[u8],
-    ) -> Result<Option<Block>> {
+    ) -> Result<Option<Block<E>>> {
         decode_block::<E>(&self.tiling(), row, run, blob)
             .map_err(|damage| self.damaged(row, damage))
     }
@@ -165,9 +118,9 @@ pub(crate) fn decode_block<E: Element>(
     row: &GroupRow,
     run: Range<usize>,
     blob: &[u8],
-) -> std::result::Result<Option<Block>, Damage> {
+) -> std::result::Result<Option<Block<E>>, Damage> {
     if blob.is_empty() {
         return Ok(None);
     }
-    Block::decode::<E>(blob, tiling, run, row.steps).map(Some)
+    Block::<E>::decode(blob, tiling, run, row.steps).map(Some)
 }

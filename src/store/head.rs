@@ -1,11 +1,15 @@
+use std::ops::Range;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
+use super::commit::{TileUpdate, TileUpdates};
 use super::database::{Digest, LayerRow};
 use super::reader::CHUNK_TILES;
 use crate::Result;
-use crate::history::{Element, Tiling};
+use crate::history::{Element, TILE, Tiling};
 use crate::sparse_weights::vec_with_room;
 
 /// The latest state of every layer, and what a new step has to come after.
@@ -34,9 +38,10 @@ pub(crate) enum HeadState {
     Whole(Bytes),
 }
 
-/// A state in tile order.
+/// A state, row-major.
 pub(crate) struct Matrix<E> {
-    pub(crate) bits: Vec<E>,
+    /// Whoever asked for the latest state may still share it; it is copied then before it changes.
+    pub(crate) bits: Arc<Vec<E>>,
     /// Of each tile.
     pub(crate) digests: Vec<Digest>,
 }
@@ -44,11 +49,16 @@ pub(crate) struct Matrix<E> {
 /// An element of a width that heads have.
 pub(crate) trait HeadElement: Element {
     fn into_state(matrix: Matrix<Self>) -> HeadState;
+    fn into_updates(tiles: Vec<TileUpdate<Self>>) -> TileUpdates;
 }
 
 impl HeadElement for u16 {
     fn into_state(matrix: Matrix<Self>) -> HeadState {
         HeadState::Two(matrix)
+    }
+
+    fn into_updates(tiles: Vec<TileUpdate<Self>>) -> TileUpdates {
+        TileUpdates::Two(tiles)
     }
 }
 
@@ -56,18 +66,58 @@ impl HeadElement for u32 {
     fn into_state(matrix: Matrix<Self>) -> HeadState {
         HeadState::Four(matrix)
     }
+
+    fn into_updates(tiles: Vec<TileUpdate<Self>>) -> TileUpdates {
+        TileUpdates::Four(tiles)
+    }
 }
 
 impl LayerHead {
-    /// The tensor's bytes as a checkpoint holds them.
-    pub(crate) fn to_bytes(&self, pool: &ThreadPool) -> Result<Bytes> {
-        let (tiling, len) = (self.row.tiling(), self.row.raw_bytes());
+    /// The tensor's bytes as a checkpoint holds them. They are shared, not copied.
+    pub(crate) fn to_bytes(&self) -> Bytes {
         match &self.state {
-            HeadState::Two(matrix) => row_major(&tiling, &matrix.bits, len, pool),
-            HeadState::Four(matrix) => row_major(&tiling, &matrix.bits, len, pool),
-            HeadState::Whole(bytes) => Ok(bytes.clone()),
+            HeadState::Two(matrix) => bytes_of(&matrix.bits, self.row.raw_bytes()),
+            HeadState::Four(matrix) => bytes_of(&matrix.bits, self.row.raw_bytes()),
+            HeadState::Whole(bytes) => bytes.clone(),
         }
     }
+}
+
+/// Elements as the bytes they are, `len` of them.
+pub(crate) fn bytes_of<E: Element>(bits: &Arc<Vec<E>>, len: usize) -> Bytes {
+    struct Shared<E>(Arc<Vec<E>>);
+
+    impl<E: Element> AsRef<[u8]> for Shared<E> {
+        fn as_ref(&self) -> &[u8] {
+            bytemuck::cast_slice(&self.0)
+        }
+    }
+
+    #[cfg(target_endian = "big")]
+    compile_error!("elements are little-endian here as in the files");
+    Bytes::from_owner(Shared(Arc::clone(bits))).slice(..len)
+}
+
+/// The weights of a tile out of a row-major state.
+pub(crate) fn copy_tile<E: Element>(tiling: &Tiling, tile: usize, bits: &[E], out: &mut Vec<E>) {
+    let (rect, cols) = (tiling.rect(tile), tiling.shape().1 as usize);
+    out.clear();
+    for row in rect.row..rect.row + rect.height {
+        out.extend_from_slice(&bits[row * cols + rect.col..][..rect.width]);
+    }
+}
+
+/// Whether a tile of a row-major state is the same in a row-major array of little-endian elements.
+pub(crate) fn same_tile<E: Element>(tiling: &Tiling, tile: usize, bits: &[E], data: &[u8]) -> bool {
+    let (rect, cols) = (tiling.rect(tile), tiling.shape().1 as usize);
+    (rect.row..rect.row + rect.height).all(|row| {
+        let begin = row * cols + rect.col;
+        let own: &[u8] = bytemuck::cast_slice(&bits[begin..begin + rect.width]);
+        let begin = (begin * E::BYTES).min(data.len());
+        let end = (begin + own.len()).min(data.len());
+        // What lies behind the array's end is +0.0 on both sides.
+        data[begin..end] == own[..end - begin]
+    })
 }
 
 /// The weights of a tile out of a row-major array of little-endian elements; what lies behind the
@@ -89,51 +139,37 @@ pub(crate) fn gather_tile<E: Element>(
     }
 }
 
-/// A state in tile order as a row-major array of little-endian elements, `len` bytes of it.
+/// A state in tile order as a row-major one.
 pub(crate) fn row_major<E: Element>(
     tiling: &Tiling,
     bits: &[E],
-    len: usize,
     pool: &ThreadPool,
-) -> Result<Bytes> {
-    let (_, cols) = tiling.shape();
+) -> Result<Vec<E>> {
+    let cols = tiling.shape().1 as usize;
     let mut out = vec_with_room(tiling.len())?;
     out.resize(tiling.len(), E::default());
-    let band = crate::history::TILE * cols as usize;
     let across = tiling.across();
     pool.install(|| {
-        out.par_chunks_mut(band)
+        out.par_chunks_mut(TILE * cols)
             .enumerate()
             .for_each(|(band, rows)| {
                 for tile in band * across..(band + 1) * across {
                     let rect = tiling.rect(tile);
                     let from = bits[tiling.span(tile..tile + 1)].chunks_exact(rect.width);
-                    for (row, from) in rows.chunks_exact_mut(cols as usize).zip(from) {
+                    for (row, from) in rows.chunks_exact_mut(cols).zip(from) {
                         row[rect.col..rect.col + rect.width].copy_from_slice(from);
                     }
                 }
             });
     });
-    #[cfg(target_endian = "big")]
-    compile_error!("elements are little-endian here as in the files");
-    let bytes = Bytes::from_owner(Elements(out));
-    Ok(bytes.slice(..len))
-}
-
-/// Elements as the bytes they are.
-struct Elements<E>(Vec<E>);
-
-impl<E: Element> AsRef<[u8]> for Elements<E> {
-    fn as_ref(&self) -> &[u8] {
-        bytemuck::cast_slice(&self.0)
-    }
+    Ok(out)
 }
 
 /// The chunks of tiles of a layer, each with its part of a state in tile order.
 pub(crate) fn chunks_mut<'a, E>(
     tiling: &Tiling,
     mut bits: &'a mut [E],
-) -> Vec<(std::ops::Range<usize>, &'a mut [E])> {
+) -> Vec<(Range<usize>, &'a mut [E])> {
     let mut chunks = Vec::new();
     for chunk in tiling.runs(CHUNK_TILES) {
         let (part, rest) = bits.split_at_mut(tiling.span(chunk.clone()).len());

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use rayon::prelude::*;
 
-use super::commit::BlobWriter;
+use super::blob_writer::BlobWriter;
 use super::core::{Store, by_width};
 use super::database::KeyframeRow;
 use super::head::HeadElement;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::commit::BlobWriter;
+use super::blob_writer::BlobWriter;
 use super::core::{Store, by_width};
 use super::database::{GroupRow, View};
 use super::decoder::{decode_block, run_of};
@@ -135,7 +135,8 @@ impl Store {
             }
             let one =
                 |(span, parts): (Range<usize>, Vec<(&Group, usize, std::sync::Arc<[u8]>)>)| {
-                    let mut tiles = vec![vec![TileChanges::default(); steps.len()]; span.len()];
+                    let mut tiles =
+                        vec![vec![TileChanges::<E>::default(); steps.len()]; span.len()];
                     for (group, run, blob) in parts {
                         let run = run_of(&tiling, group.row.blobs.per_run, run);
                         let failed = |damage: crate::history::Damage| {
@@ -164,7 +165,7 @@ impl Store {
                         if tiles.iter().flatten().all(|changes| changes.len() == 0) {
                             return Vec::new();
                         }
-                        Block::encode::<E>(&tiling, run, tiles)
+                        Block::encode(&tiling, run, tiles.iter().map(Vec::as_slice))
                     };
                     Ok(span
                         .clone()

@@ -1,12 +1,16 @@
 //! The durable store: many layers, every step of them, in one file.
 
+mod base;
+mod blob_writer;
 mod cache;
 mod commit;
 mod core;
 mod database;
 mod decoder;
+mod entry;
 mod head;
 mod index;
+mod journal;
 mod maintenance;
 mod merge;
 mod note;
@@ -14,6 +18,7 @@ mod options;
 mod prune;
 mod reader;
 mod report;
+mod state;
 mod stats;
 mod step;
 mod stored_layer;

@@ -1,15 +1,17 @@
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use rayon::ThreadPool;
 use rayon::prelude::*;
+use rayon::{Scope, ThreadPool};
 
 use super::cache::BlobCache;
 use super::database::{Blobs, Digest, GroupRow, KeyframeRow, View, digest_of};
 use super::decoder::{Decoder, Fetched, Part, Wide, run_of};
 use super::index::{Index, LayerIndex};
 use crate::float_mode::ieee;
-use crate::history::{Damage, Element, RawChange, TileSet, Tiling, apply, decode_bytes, replay};
+use crate::history::{
+    Block, Damage, Element, RawChange, TileSet, Tiling, apply, decode_bytes, replay,
+};
 use crate::sparse_weights::vec_with_room;
 use crate::{Error, Result};
 
@@ -17,8 +19,9 @@ use crate::{Error, Result};
 /// groups are powers of two of tiles, so that each lies in one such chunk or has whole ones.
 pub(crate) const CHUNK_TILES: usize = 4;
 
-/// Chunks whose blobs are fetched before they are worked on: bounds what is in memory.
-const BATCH_CHUNKS: usize = 8;
+/// Chunks for each thread whose blobs have been fetched and that wait to be worked on: bounds what
+/// is in memory.
+const WAITING: usize = 4;
 
 /// Answers questions about one layer in one consistent state of the store.
 pub(crate) struct Reader<'a> {
@@ -29,11 +32,20 @@ pub(crate) struct Reader<'a> {
     pub(crate) pool: &'a ThreadPool,
 }
 
-/// How a state comes about: keyframes, each upon the one before, then parts of groups.
-struct Plan<'a> {
+/// How a state comes about: keyframes, each upon the one before, then parts of groups; and what is
+/// looked through after it.
+pub(crate) struct Plan<'a, E> {
+    decoder: Decoder<'a>,
+    set: TileSet,
     frames: Vec<&'a KeyframeRow>,
     parts: Vec<Part<'a>>,
+    /// How many of the parts lead to the state.
+    leading: usize,
+    wide: Wide<E>,
 }
+
+/// What the chunks of a plan gave, by their place among them.
+pub(crate) type Gathered<T> = Mutex<Vec<(usize, Result<T>)>>;
 
 /// A change of one weight, as a replay comes upon it.
 pub(crate) struct Seen<E> {
@@ -62,38 +74,33 @@ impl<'a> Reader<'a> {
         Ok(self.state_and_digests(at, set)?.0)
     }
 
-    /// The same, and the digest of each tile.
+    /// The same, and the digest of each tile if they are all.
     pub(crate) fn state_and_digests<E: Element>(
         &self,
         at: usize,
         set: &TileSet,
     ) -> Result<(Vec<E>, Vec<Digest>)> {
-        let plan = self.plan(at)?;
-        let mut state = vec_with_room(set.len())?;
-        state.resize(set.len(), E::default());
-        let whole = set.tiles().len() == self.tiling().count();
-        let digests = self.each_chunk(&plan, &[], set, &mut state, |_, _, part, inside| {
-            let begin = set.span(inside.start).start;
-            let digest = |index| {
-                let span = set.span(index);
-                digest_of(bytemuck::cast_slice(
-                    &part[span.start - begin..span.end - begin],
-                ))
-            };
-            Ok(if whole {
-                inside.map(digest).collect::<Vec<_>>()
-            } else {
-                Vec::new()
-            })
-        })?;
-        let digests = digests.concat();
-        if whole {
-            self.check_digest(at, &digests)?;
-        }
+        let plan = self.plan::<E>(at, set.clone())?;
+        let mut state = plan.zeros()?;
+        let digests = self.each_chunk(&plan, &mut state, tile_digests)?;
+        let digests = digests
+            .into_iter()
+            .flat_map(|(_, digests)| digests)
+            .collect();
+        self.check_digest(at, &plan, &digests)?;
         Ok((state, digests))
     }
 
-    fn check_digest(&self, at: usize, tiles: &[Digest]) -> Result<()> {
+    /// Whether the tiles of a whole layer are what was recorded.
+    pub(crate) fn check_digest<E>(
+        &self,
+        at: usize,
+        plan: &Plan<E>,
+        tiles: &Vec<Digest>,
+    ) -> Result<()> {
+        if plan.set.tiles().len() < self.tiling().count() {
+            return Ok(());
+        }
         match self.layer.state(self.index, self.view, at)? {
             Some(expected) if expected.digest != layer_digest(tiles) => {
                 Err(Error::damaged(format!(
@@ -112,58 +119,48 @@ impl<'a> Reader<'a> {
         steps: Range<usize>,
         set: &TileSet,
         see: impl Fn(&mut T, Seen<E>) + Sync,
-        mut collect: impl FnMut(Range<usize>, T),
+        mut collect: impl FnMut(T),
     ) -> Result<()> {
-        let plan = self.plan(steps.start.saturating_sub(1))?;
-        let parts = self.parts(steps);
-        let mut state = vec_with_room(set.len())?;
-        state.resize(set.len(), E::default());
-        let decoder = self.decoder();
-        let gathered = self.each_chunk(
-            &plan,
-            &parts,
-            set,
-            &mut state,
-            |fetched, wide, bits, inside| {
-                let mut gathered = T::default();
-                bits.iter_mut().for_each(|bits| *bits = bits.to_ordered());
-                decoder.each_tile(
-                    &parts,
-                    fetched,
-                    &fetched.runs[plan.parts.len()..],
-                    &wide[plan.parts.len()..],
-                    set,
-                    bits,
-                    inside,
-                    |part, block, index, tile, ordered| {
-                        replay(
-                            block,
-                            index,
-                            &part.steps,
-                            decoder.coder(),
-                            ordered,
-                            |place, step, before, after, raw| {
-                                let at = part.group.steps.start + step - part.group.hidden;
-                                see(
-                                    &mut gathered,
-                                    Seen {
-                                        at,
-                                        tile,
-                                        place,
-                                        before,
-                                        after,
-                                        raw: raw.copied(),
-                                    },
-                                );
-                            },
-                        )
-                    },
-                )?;
-                Ok((fetched.chunk.clone(), gathered))
-            },
-        )?;
-        for (chunk, gathered) in gathered {
-            collect(chunk, gathered);
+        let mut plan = self.plan::<E>(steps.start.saturating_sub(1), set.clone())?;
+        plan.parts.extend(self.parts(steps));
+        plan.wide = self.wide(&plan.parts, set)?;
+        let mut state = plan.zeros()?;
+        let gathered = self.each_chunk(&plan, &mut state, |plan, fetched, bits| {
+            let mut gathered = T::default();
+            let coder = plan.decoder.coder();
+            bits.iter_mut().for_each(|bits| *bits = bits.to_ordered());
+            plan.each_tile(
+                plan.leading..plan.parts.len(),
+                fetched,
+                bits,
+                |part, block, index, tile, ordered| {
+                    replay(
+                        block,
+                        index,
+                        &part.steps,
+                        coder,
+                        ordered,
+                        |place, step, before, after, raw| {
+                            let at = part.group.steps.start + step - part.group.hidden;
+                            see(
+                                &mut gathered,
+                                Seen {
+                                    at,
+                                    tile,
+                                    place,
+                                    before,
+                                    after,
+                                    raw: raw.copied(),
+                                },
+                            );
+                        },
+                    )
+                },
+            )?;
+            Ok(gathered)
+        })?;
+        for (_, gathered) in gathered {
+            collect(gathered);
         }
         Ok(())
     }
@@ -259,7 +256,8 @@ impl<'a> Reader<'a> {
         Ok(bytes)
     }
 
-    fn plan(&self, at: usize) -> Result<Plan<'a>> {
+    /// How the state of some tiles after the step at a place comes about.
+    pub(crate) fn plan<E: Element>(&self, at: usize, set: TileSet) -> Result<Plan<'a, E>> {
         let (frame, from) = self.layer.keyframe_before(at)?;
         let mut frames = Vec::new();
         if let Some(frame) = frame {
@@ -271,16 +269,23 @@ impl<'a> Reader<'a> {
                     .find(|keyframe| keyframe.step == anchor);
                 let found =
                     found.filter(|anchor| anchor.anchor.is_none() && anchor.step < frame.step);
-                frames.push(found.ok_or_else(|| {
+                let missing = || {
                     self.decoder()
                         .damaged_frame(frame, Damage("its anchor is missing"))
-                })?);
+                };
+                frames.push(found.ok_or_else(missing)?);
             }
             frames.push(frame);
         }
+        let parts = self.parts(from + 1..at + 1);
+        let wide = self.wide(&parts, &set)?;
         Ok(Plan {
+            decoder: self.decoder(),
+            set,
             frames,
-            parts: self.parts(from + 1..at + 1),
+            leading: parts.len(),
+            parts,
+            wide,
         })
     }
 
@@ -295,65 +300,61 @@ impl<'a> Reader<'a> {
             .collect()
     }
 
-    /// Makes the plan's state chunk by chunk and hands each on, as plain bits in its part of
-    /// `state`, with what was fetched for the plan's parts and then for `more`.
-    fn each_chunk<E: Element, R: Send>(
+    /// Makes the plan's state chunk by chunk, and calls `work` for each with its plain bits. What
+    /// that gave comes back in the order of the chunks.
+    fn each_chunk<E: Element, T: Send>(
         &self,
-        plan: &Plan,
-        more: &[Part],
-        set: &TileSet,
+        plan: &Plan<'a, E>,
         state: &mut [E],
-        work: impl Fn(&Fetched, &Wide, &mut [E], Range<usize>) -> Result<R> + Sync,
-    ) -> Result<Vec<R>> {
-        let tiling = self.tiling();
-        let parts: Vec<&Part> = plan.parts.iter().chain(more).collect();
-        let wide = self.wide::<E>(&parts, set)?;
-        let chunks = tiling
+        work: impl Fn(&Plan<E>, &Fetched, &mut [E]) -> Result<T> + Sync,
+    ) -> Result<Vec<(usize, T)>> {
+        let gathered = Gathered::default();
+        let room = Room::new(self.pool);
+        self.pool
+            .in_place_scope(|scope| self.spawn(scope, &room, plan, state, &work, &gathered))?;
+        in_order(gathered)
+    }
+
+    /// Fetches the blobs of a plan's chunks, and has each worked on by another thread meanwhile.
+    pub(crate) fn spawn<'s, E: Element, T: Send>(
+        &self,
+        scope: &Scope<'s>,
+        room: &'s Room,
+        plan: &'s Plan<'a, E>,
+        state: &'s mut [E],
+        work: &'s (impl Fn(&Plan<E>, &Fetched, &mut [E]) -> Result<T> + Sync),
+        gathered: &'s Gathered<T>,
+    ) -> Result<()>
+    where
+        'a: 's,
+    {
+        let chunks = self
+            .tiling()
             .runs(CHUNK_TILES)
-            .filter(|chunk| !set.within(chunk).is_empty());
-        let mut bits = set.split(state, chunks).into_iter().peekable();
-        let mut results = Vec::new();
-        let decoder = self.decoder();
-        while bits.peek().is_some() {
-            let mut batch = Vec::with_capacity(BATCH_CHUNKS);
-            for (chunk, bits) in bits.by_ref().take(BATCH_CHUNKS) {
-                batch.push((self.fetch(&plan.frames, &parts, chunk, set)?, bits));
-            }
-            let one = |(fetched, bits): (Fetched, &mut [E])| {
-                ieee(|| {
-                    let inside = set.within(&fetched.chunk);
-                    decoder.decode_frames(&plan.frames, &fetched, set, bits, inside.clone())?;
-                    if !plan.parts.is_empty() {
-                        bits.iter_mut().for_each(|bits| *bits = bits.to_ordered());
-                        decoder.each_tile(
-                            &plan.parts,
-                            &fetched,
-                            &fetched.runs,
-                            &wide,
-                            set,
-                            bits,
-                            inside.clone(),
-                            |part, block, index, _, ordered| {
-                                apply(block, index, &part.steps, decoder.coder(), ordered)
-                            },
-                        )?;
-                        bits.iter_mut().for_each(|bits| *bits = bits.from_ordered());
-                    }
-                    work(&fetched, &wide, bits, inside)
-                })
-            };
-            let done = self
-                .pool
-                .install(|| batch.into_par_iter().map(one).collect::<Result<Vec<R>>>())?;
-            results.extend(done);
+            .filter(|chunk| !plan.set.within(chunk).is_empty());
+        for (chunk, bits) in plan.set.split(state, chunks) {
+            let number = chunk.start;
+            let fetched = self.fetch(&plan.frames, &plan.parts, chunk, &plan.set)?;
+            room.enter();
+            scope.spawn(move |_| {
+                let _inside = room.inside();
+                let made = ieee(|| {
+                    plan.make(&fetched, bits)?;
+                    work(plan, &fetched, bits)
+                });
+                gathered
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push((number, made));
+            });
         }
-        Ok(results)
+        Ok(())
     }
 
     fn fetch(
         &self,
         frames: &[&KeyframeRow],
-        parts: &[&Part],
+        parts: &[Part],
         chunk: Range<usize>,
         set: &TileSet,
     ) -> Result<Fetched> {
@@ -381,10 +382,10 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn wide<E: Element>(&self, parts: &[&Part], set: &TileSet) -> Result<Wide> {
+    fn wide<E: Element>(&self, parts: &[Part], set: &TileSet) -> Result<Wide<E>> {
         let tiling = self.tiling();
         let mut fetched = Vec::new();
-        let mut wide: Wide = Vec::with_capacity(parts.len());
+        let mut wide: Wide<E> = Vec::with_capacity(parts.len());
         for (i, part) in parts.iter().enumerate() {
             let row = &part.group.row;
             let per_run = row.blobs.per_run;
@@ -452,6 +453,156 @@ impl<'a> Reader<'a> {
         }
         self.cache.put(id, &blob);
         Ok(Ok(blob))
+    }
+}
+
+impl<E: Element> Plan<'_, E> {
+    /// Room for the state.
+    pub(crate) fn zeros(&self) -> Result<Vec<E>> {
+        let mut state = vec_with_room(self.set.len())?;
+        state.resize(self.set.len(), E::default());
+        Ok(state)
+    }
+
+    /// Brings the zeros of a chunk to its plain bits.
+    fn make(&self, fetched: &Fetched, bits: &mut [E]) -> Result<()> {
+        self.decoder
+            .decode_frames(&self.frames, fetched, &self.set, bits)?;
+        if self.leading > 0 {
+            let coder = self.decoder.coder();
+            bits.iter_mut().for_each(|bits| *bits = bits.to_ordered());
+            self.each_tile(
+                0..self.leading,
+                fetched,
+                bits,
+                |part, block, index, _, ordered| apply(block, index, &part.steps, coder, ordered),
+            )?;
+            bits.iter_mut().for_each(|bits| *bits = bits.from_ordered());
+        }
+        Ok(())
+    }
+
+    /// Calls `work` for each tile of a chunk and each of some parts, in the order of time, with the
+    /// tile's block and ordered bits.
+    fn each_tile(
+        &self,
+        parts: Range<usize>,
+        fetched: &Fetched,
+        bits: &mut [E],
+        mut work: impl FnMut(
+            &Part,
+            &Block<E>,
+            usize,
+            usize,
+            &mut [E],
+        ) -> std::result::Result<(), Damage>,
+    ) -> Result<()> {
+        let (decoder, tiling) = (self.decoder, self.decoder.tiling());
+        let begin = self.set.span(self.set.within(&fetched.chunk).start).start;
+        for at in parts {
+            let part = &self.parts[at];
+            let row = &part.group.row;
+            let per_run = row.blobs.per_run;
+            let mut on_block = |block: &Block<E>, run: &Range<usize>| -> Result<()> {
+                let both = run.start.max(fetched.chunk.start)..run.end.min(fetched.chunk.end);
+                for index in self.set.within(&both) {
+                    let (tile, span) = (self.set.tiles()[index], self.set.span(index));
+                    let ordered = &mut bits[span.start - begin..span.end - begin];
+                    work(part, block, tile - run.start, tile, ordered)
+                        .map_err(|damage| decoder.damaged(row, damage))?;
+                }
+                Ok(())
+            };
+            if per_run > CHUNK_TILES {
+                let run = fetched.chunk.start / per_run;
+                if let Some(block) = &self.wide[at][run] {
+                    on_block(block, &run_of(&tiling, per_run, run))?;
+                }
+            }
+            for (run, blob) in &fetched.runs[at] {
+                let run = run_of(&tiling, per_run, *run);
+                if let Some(block) = decoder.decode(row, run.clone(), blob)? {
+                    on_block(&block, &run)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The digests of a chunk's tiles, where the plan is for a whole layer.
+pub(crate) fn tile_digests<E: Element>(
+    plan: &Plan<E>,
+    fetched: &Fetched,
+    bits: &mut [E],
+) -> Result<Vec<Digest>> {
+    let inside = plan.set.within(&fetched.chunk);
+    let begin = plan.set.span(inside.start).start;
+    let digest = |index| {
+        let span = plan.set.span(index);
+        digest_of(bytemuck::cast_slice(
+            &bits[span.start - begin..span.end - begin],
+        ))
+    };
+    let whole = plan.set.tiles().len() == plan.decoder.tiling().count();
+    Ok(if whole {
+        inside.map(digest).collect()
+    } else {
+        Vec::new()
+    })
+}
+
+/// What was gathered, in the order of the chunks; of several failures the first chunk's.
+pub(crate) fn in_order<T>(gathered: Gathered<T>) -> Result<Vec<(usize, T)>> {
+    let mut gathered = gathered
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    gathered.sort_unstable_by_key(|(number, _)| *number);
+    gathered
+        .into_iter()
+        .map(|(number, made)| Ok((number, made?)))
+        .collect()
+}
+
+/// How many chunks may wait at a time.
+pub(crate) struct Room {
+    waiting: Mutex<usize>,
+    left: Condvar,
+    limit: usize,
+}
+
+/// One of those that wait or are worked on.
+struct Inside<'r>(&'r Room);
+
+impl Room {
+    pub(crate) fn new(pool: &ThreadPool) -> Self {
+        Room {
+            waiting: Mutex::new(0),
+            left: Condvar::new(),
+            limit: WAITING * pool.current_num_threads(),
+        }
+    }
+
+    fn enter(&self) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = |waiting: &mut usize| *waiting >= self.limit;
+        let waiting = self.left.wait_while(waiting, full);
+        *waiting.unwrap_or_else(PoisonError::into_inner) += 1;
+    }
+
+    fn inside(&self) -> Inside<'_> {
+        Inside(self)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        *self
+            .0
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.left.notify_one();
     }
 }
 

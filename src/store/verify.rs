@@ -134,7 +134,7 @@ fn verify_steps<E: Element>(reader: &Reader, first: usize, end: usize) -> Result
              after,
              ..
          }| seen.push((at, tile, place, after)),
-        |_, seen| changes.extend(seen),
+        |seen| changes.extend(seen),
     )?;
     changes.sort_unstable_by_key(|(at, tile, place, _)| (*at, *tile, *place));
     let mut state = state;

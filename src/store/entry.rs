@@ -1,0 +1,261 @@
+//! What a step does to each layer, resolved against the layers that there are.
+
+use std::collections::{HashMap, HashSet};
+
+use super::core::Store;
+use super::database::LayerRow;
+use super::head::{Heads, LayerHead};
+use super::step::{Contribution, StepContents, Threshold};
+use crate::float_mode::ieee;
+use crate::history::Tiling;
+use crate::tensor::fold_shape;
+use crate::{Change, Delta, Error, MAX_STEP, Result, SparseWeights, Tensor};
+
+/// What a step does to one layer, resolved: nothing can be wrong with names and shapes any more.
+pub(crate) struct Entry {
+    pub(crate) id: u32,
+    pub(crate) source: Source,
+}
+
+pub(crate) enum Source {
+    /// The new state of a layer that there is.
+    State(Tensor, f32),
+    Changes(Vec<TileDelta>),
+    /// The first state of a new layer, or one that replaces a base.
+    Base(LayerRow, BaseState),
+    /// The new content of a tensor that is kept whole.
+    Whole(Tensor),
+}
+
+pub(crate) enum BaseState {
+    Tensor(Tensor),
+    Sparse(SparseWeights),
+}
+
+/// The changes of one tile, by place.
+pub(crate) struct TileDelta {
+    pub(crate) tile: usize,
+    pub(crate) changes: Vec<(u16, Change)>,
+}
+
+impl Store {
+    /// Checks a step against the layers that there are.
+    pub(crate) fn resolve(
+        &self,
+        heads: &Heads,
+        contents: &StepContents,
+    ) -> Result<(i32, Vec<Entry>)> {
+        let step = match (contents.step, heads.latest) {
+            (Some(step), _) => step,
+            (None, None) => 0,
+            (None, Some(latest)) => latest as usize + 1,
+        };
+        if contents.contributions.is_empty() {
+            return Err(Error::EmptyStep { step });
+        }
+        if step > MAX_STEP {
+            return Err(Error::InvalidStep { step });
+        }
+        let step = step as i32;
+        let by_name: HashMap<&str, u32> = heads
+            .layers
+            .iter()
+            .map(|head| (head.row.name.as_str(), head.row.id))
+            .collect();
+        let mut entries = Vec::new();
+        let mut next_id = heads.layers.len() as u32;
+        for contribution in &contents.contributions {
+            let Some(&id) = by_name.get(contribution.name()) else {
+                let Contribution::Tensor(tensor, _) = contribution else {
+                    self.find_layer(contribution.name())?; // says which names there are
+                    continue;
+                };
+                if !heads.layers.is_empty() && !contents.allow_new_layers {
+                    return Err(Error::NewTensor {
+                        name: tensor.name.clone(),
+                    });
+                }
+                entries.push(new_layer(next_id, step, tensor)?);
+                next_id += 1;
+                continue;
+            };
+            entries.push(self.resolve_known(&heads.layers[id as usize], step, contribution)?);
+        }
+        if contents.complete {
+            let named: HashSet<&str> = contents
+                .contributions
+                .iter()
+                .map(Contribution::name)
+                .collect();
+            if let Some(head) = heads
+                .layers
+                .iter()
+                .find(|head| !named.contains(head.row.name.as_str()))
+            {
+                return Err(Error::MissingTensor {
+                    name: head.row.name.clone(),
+                });
+            }
+        }
+        entries.sort_unstable_by_key(|entry| entry.id);
+        Ok((step, entries))
+    }
+
+    fn resolve_known(
+        &self,
+        head: &LayerHead,
+        step: i32,
+        contribution: &Contribution,
+    ) -> Result<Entry> {
+        let row = &head.row;
+        let out_of_order = || Error::StepOutOfOrder {
+            step: step as usize,
+            latest: head.latest as usize,
+        };
+        let source = match contribution {
+            Contribution::Tensor(tensor, threshold) => {
+                if tensor.dtype != row.dtype || tensor.shape != row.shape {
+                    return Err(Error::TensorMismatch {
+                        name: row.name.clone(),
+                        expected: format!("{} {:?}", row.dtype, row.shape),
+                        found: format!("{} {:?}", tensor.dtype, tensor.shape),
+                    });
+                }
+                let fresh = !row.base && head.latest == row.oldest && step == row.oldest;
+                if step <= head.latest && !fresh {
+                    return Err(out_of_order());
+                }
+                if row.matrix.is_none() {
+                    Source::Whole(tensor.clone())
+                } else if fresh {
+                    Source::Base(
+                        LayerRow {
+                            base: true,
+                            ..row.clone()
+                        },
+                        BaseState::Tensor(tensor.clone()),
+                    )
+                } else {
+                    Source::State(tensor.clone(), bound(*threshold, tensor))
+                }
+            }
+            Contribution::Changes(_, delta) => {
+                let shape = row.matrix.ok_or_else(|| not_a_matrix(row))?;
+                check_shape(row, delta.shape())?;
+                if step == 0 {
+                    return Err(Error::InvalidStep { step: 0 });
+                }
+                if step <= head.latest {
+                    return Err(out_of_order());
+                }
+                Source::Changes(by_tile(&Tiling::new(shape), row.elements(), delta)?)
+            }
+        };
+        Ok(Entry { id: row.id, source })
+    }
+}
+
+/// Changes by tile, and in each by place.
+fn by_tile(tiling: &Tiling, elements: usize, delta: &Delta) -> Result<Vec<TileDelta>> {
+    let mut placed = Vec::with_capacity(delta.deltas().len());
+    let cols = tiling.shape().1 as usize;
+    for ((row, col), change) in delta.iter() {
+        if row as usize * cols + col as usize >= elements {
+            return Err(Error::OutOfShape {
+                row,
+                col,
+                shape: tiling.shape(),
+            });
+        }
+        let (tile, place) = tiling.place(row as usize, col as usize);
+        placed.push((tile, place, change));
+    }
+    placed.sort_unstable_by_key(|(tile, place, _)| (*tile, *place));
+    let groups = placed.chunk_by(|a, b| a.0 == b.0);
+    Ok(groups
+        .map(|group| TileDelta {
+            tile: group[0].0,
+            changes: group
+                .iter()
+                .map(|(_, place, change)| (*place, *change))
+                .collect(),
+        })
+        .collect())
+}
+
+/// A layer that a tensor begins.
+fn new_layer(id: u32, step: i32, tensor: &Tensor) -> Result<Entry> {
+    let matrix = if tensor.dtype.is_weights() {
+        fold_shape(&tensor.shape)?
+    } else {
+        None
+    };
+    let row = LayerRow {
+        id,
+        name: tensor.name.clone(),
+        dtype: tensor.dtype,
+        shape: tensor.shape.clone(),
+        matrix,
+        created: step,
+        oldest: step,
+        base: true,
+    };
+    Ok(Entry {
+        id,
+        source: Source::Base(row, BaseState::Tensor(tensor.clone())),
+    })
+}
+
+/// The largest difference that need not be recorded.
+fn bound(threshold: Threshold, tensor: &Tensor) -> f32 {
+    match threshold {
+        Threshold::Lossless => 0.0,
+        Threshold::Absolute(bound) => bound,
+        Threshold::Relative(share) => ieee(|| (f64::from(share) * deviation(tensor)) as f32),
+    }
+}
+
+/// The standard deviation of a tensor's finite elements.
+fn deviation(tensor: &Tensor) -> f64 {
+    let size = tensor.dtype.size();
+    let value = |element: &[u8]| {
+        let bits = element
+            .iter()
+            .rev()
+            .fold(0u32, |bits, byte| bits << 8 | u32::from(*byte));
+        f64::from(tensor.dtype.widen(bits))
+    };
+    let values = || {
+        tensor
+            .data
+            .chunks_exact(size)
+            .map(value)
+            .filter(|value| value.is_finite())
+    };
+    let (count, sum) = values().fold((0.0, 0.0), |(count, sum), value| (count + 1.0, sum + value));
+    if count == 0.0 {
+        return 0.0;
+    }
+    let mean = sum / count;
+    (values()
+        .map(|value| (value - mean) * (value - mean))
+        .sum::<f64>()
+        / count)
+        .sqrt()
+}
+
+pub(crate) fn check_shape(row: &LayerRow, found: (i32, i32)) -> Result<()> {
+    let expected = row.matrix.ok_or_else(|| not_a_matrix(row))?;
+    if expected == found {
+        Ok(())
+    } else {
+        Err(Error::ShapeMismatch { expected, found })
+    }
+}
+
+pub(crate) fn not_a_matrix(row: &LayerRow) -> Error {
+    Error::NotAMatrix {
+        name: row.name.clone(),
+        dtype: row.dtype,
+    }
+}

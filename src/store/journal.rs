@@ -1,0 +1,269 @@
+//! Changes against the head, encoded in parallel: the journal's entry of a step.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::blob_writer::BlobWriter;
+use super::commit::{TileUpdate, TileUpdates, Update};
+use super::core::Store;
+use super::database::{Batch, Blobs, Digest, GroupRow, StateRow, digest_of};
+use super::entry::{Entry, Source, not_a_matrix};
+use super::head::{
+    HeadElement, HeadState, Heads, LayerHead, Matrix, copy_tile, gather_tile, same_tile,
+};
+use super::reader::layer_digest;
+use crate::dense_detector::step_to;
+use crate::float_mode::ieee;
+use crate::history::{Block, Coder, TileChanges, Tiling};
+use crate::{Change, Error, Result};
+
+/// Tiles of a journal's blob, at least.
+const JOURNAL_RUN: usize = 16;
+
+/// Blobs of a layer's journal entry, about, at most.
+const JOURNAL_BLOBS: usize = 256;
+
+/// Runs of tiles that are encoded before they are written: bounds what is in memory.
+const BATCH_RUNS: usize = 16;
+
+/// What encoding a run of tiles gave.
+struct RunStep {
+    /// `None` where nothing changed.
+    blob: Option<Vec<u8>>,
+    changes: u64,
+    digests: Vec<(usize, Digest)>,
+    tiles: TileUpdates,
+}
+
+impl Store {
+    /// Encodes and writes the changes of layers that there are. Runs of tiles of all layers are
+    /// encoded side by side.
+    pub(crate) fn write_groups(
+        &self,
+        batch: &Batch,
+        heads: &Heads,
+        step: i32,
+        entries: &[Entry],
+    ) -> Result<Vec<(u32, Update, StateRow)>> {
+        let runs: Vec<(usize, Range<usize>)> = entries
+            .iter()
+            .enumerate()
+            .flat_map(|(at, entry)| {
+                let tiling = heads.layers[entry.id as usize].row.tiling();
+                tiling.runs(journal_run(&tiling)).map(move |run| (at, run))
+            })
+            .collect();
+        let mut written: Vec<Entered> = entries.iter().map(|_| Entered::default()).collect();
+        for group in runs.chunks(BATCH_RUNS) {
+            let encode = |(at, run): &(usize, Range<usize>)| {
+                let entry = &entries[*at];
+                let head = &heads.layers[entry.id as usize];
+                ieee(|| match &head.state {
+                    HeadState::Two(matrix) => encode_run(head, matrix, &entry.source, run.clone()),
+                    HeadState::Four(matrix) => encode_run(head, matrix, &entry.source, run.clone()),
+                    HeadState::Whole(_) => Err(not_a_matrix(&head.row)),
+                })
+            };
+            let encoded: Vec<RunStep> = self
+                .pool()
+                .install(|| group.par_iter().map(encode).collect::<Result<_>>())?;
+            for ((at, _), run) in group.iter().zip(encoded) {
+                written[*at].put(batch, entries[*at].id, step, run)?;
+            }
+        }
+        let mut finished = Vec::with_capacity(entries.len());
+        for (entry, written) in entries.iter().zip(written) {
+            let head = &heads.layers[entry.id as usize];
+            finished.push(written.finish(batch, head, step)?);
+        }
+        Ok(finished)
+    }
+}
+
+/// What has been written of one layer's step.
+#[derive(Default)]
+struct Entered {
+    blobs: Option<BlobWriter>,
+    /// Runs without changes before the first one with some.
+    skipped: usize,
+    changes: u64,
+    digests: Vec<(usize, Digest)>,
+    tiles: Vec<TileUpdates>,
+}
+
+impl Entered {
+    fn put(&mut self, batch: &Batch, id: u32, step: i32, run: RunStep) -> Result<()> {
+        self.changes += run.changes;
+        self.digests.extend(run.digests);
+        self.tiles.push(run.tiles);
+        let sum = |run: usize, data: &[u8]| GroupRow::blob_sum(id, step, step, run, data);
+        match (run.blob, &mut self.blobs) {
+            (None, None) => {
+                self.skipped += 1;
+                Ok(())
+            }
+            (blob, Some(blobs)) => blobs.put(batch, &blob.unwrap_or_default(), sum),
+            (Some(blob), none) => {
+                let blobs = none.insert(BlobWriter::new(0));
+                for _ in 0..self.skipped {
+                    blobs.put(batch, &[], sum)?;
+                }
+                blobs.put(batch, &blob, sum)
+            }
+        }
+    }
+
+    fn finish(self, batch: &Batch, head: &LayerHead, step: i32) -> Result<(u32, Update, StateRow)> {
+        let (id, tiling) = (head.row.id, head.row.tiling());
+        if let Some(blobs) = self.blobs {
+            batch.put_group(&GroupRow {
+                layer: id,
+                first: step,
+                last: step,
+                steps: 1,
+                level: 0,
+                changes: self.changes,
+                blobs: Blobs {
+                    per_run: journal_run(&tiling),
+                    ..blobs.finish()
+                },
+            })?;
+        }
+        let mut digests = match &head.state {
+            HeadState::Two(matrix) => matrix.digests.clone(),
+            HeadState::Four(matrix) => matrix.digests.clone(),
+            HeadState::Whole(_) => return Err(not_a_matrix(&head.row)),
+        };
+        for (tile, digest) in &self.digests {
+            digests[*tile] = *digest;
+        }
+        let state = StateRow {
+            changes: self.changes,
+            digest: layer_digest(&digests),
+        };
+        Ok((id, Update::Tiles(self.tiles), state))
+    }
+}
+
+fn journal_run(tiling: &Tiling) -> usize {
+    JOURNAL_RUN.max(tiling.count().div_ceil(JOURNAL_BLOBS).next_power_of_two())
+}
+
+/// What a step changes in a run of tiles.
+fn encode_run<E: HeadElement>(
+    head: &LayerHead,
+    matrix: &Matrix<E>,
+    source: &Source,
+    run: Range<usize>,
+) -> Result<RunStep> {
+    let (tiling, coder) = (
+        head.row.tiling(),
+        Coder {
+            dtype: head.row.dtype,
+        },
+    );
+    let (mut before, mut after): (Vec<E>, Vec<E>) = (Vec::new(), Vec::new());
+    let mut tiles = Vec::new();
+    for tile in run.clone() {
+        let changes = match source {
+            Source::State(tensor, bound) => {
+                if same_tile(&tiling, tile, &matrix.bits, &tensor.data) {
+                    continue;
+                }
+                copy_tile(&tiling, tile, &matrix.bits, &mut before);
+                gather_tile(&tiling, tile, &tensor.data, &mut after);
+                detect(coder, *bound, &before, &mut after)
+            }
+            Source::Changes(deltas) => {
+                let Ok(at) = deltas.binary_search_by_key(&tile, |delta| delta.tile) else {
+                    continue;
+                };
+                copy_tile(&tiling, tile, &matrix.bits, &mut after);
+                add(coder, &tiling, tile, &deltas[at].changes, &mut after)?
+            }
+            Source::Base(..) | Source::Whole(_) => continue,
+        };
+        if changes.len() > 0 {
+            let digest = digest_of(bytemuck::cast_slice(&after));
+            tiles.push(TileUpdate {
+                tile,
+                changes,
+                digest,
+            });
+        }
+    }
+    let none = TileChanges::default();
+    let blob = (!tiles.is_empty()).then(|| {
+        let mut changed = tiles.iter().peekable();
+        let steps = run.clone().map(|tile| {
+            let changes = changed
+                .next_if(|update| update.tile == tile)
+                .map(|update| &update.changes);
+            std::slice::from_ref(changes.unwrap_or(&none))
+        });
+        Block::encode(&tiling, run.clone(), steps)
+    });
+    Ok(RunStep {
+        blob,
+        changes: tiles.iter().map(|update| update.changes.len() as u64).sum(),
+        digests: tiles
+            .iter()
+            .map(|update| (update.tile, update.digest))
+            .collect(),
+        tiles: E::into_updates(tiles),
+    })
+}
+
+/// Finds what leads from `before` to `weights`, which becomes what the store will give back.
+fn detect<E: HeadElement>(
+    coder: Coder,
+    bound: f32,
+    before: &[E],
+    weights: &mut [E],
+) -> TileChanges<E> {
+    let mut changes = TileChanges::default();
+    for (place, (&state, weight)) in before.iter().zip(weights).enumerate() {
+        if state == *weight {
+            continue;
+        }
+        let widen = |bits: E| coder.dtype.widen(bits.to_u32());
+        if bound > 0.0 && step_to(widen(state), widen(*weight), bound).is_none() {
+            *weight = state;
+            continue;
+        }
+        changes.push(
+            place as u16,
+            state.to_ordered().code_to(weight.to_ordered()),
+            None,
+        );
+    }
+    changes
+}
+
+/// Adds deltas upon a tile's weights.
+fn add<E: HeadElement>(
+    coder: Coder,
+    tiling: &Tiling,
+    tile: usize,
+    deltas: &[(u16, Change)],
+    weights: &mut [E],
+) -> Result<TileChanges<E>> {
+    let mut changes = TileChanges::default();
+    for &(place, change) in deltas {
+        let weight = &mut weights[usize::from(place)];
+        let Some((code, raw, after)) = coder.encode(*weight, change) else {
+            let rect = tiling.rect(tile);
+            let before = coder.dtype.widen(weight.to_u32());
+            return Err(Error::OffLattice {
+                row: (rect.row + usize::from(place) / rect.width) as i32,
+                col: (rect.col + usize::from(place) % rect.width) as i32,
+                value: change.exact.unwrap_or(before + change.delta),
+                dtype: coder.dtype,
+            });
+        };
+        changes.push(place, code, raw);
+        *weight = after;
+    }
+    Ok(changes)
+}

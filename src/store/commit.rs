@@ -40,22 +40,20 @@ impl Store {
         self.wait_for_sealing()?;
         let _turn = self.write_turn()?;
         self.load_heads()?;
+        let metadata = if contents.complete {
+            metadata_to_json(&contents.metadata)
+        } else {
+            String::new()
+        };
         let (recorded, updates) = {
             let heads = self.heads()?;
             let heads = heads.as_ref().ok_or(Error::Poisoned)?;
             let (step, entries) = self.resolve(heads, &contents)?;
-            let texts = (
-                notes_to_json(&contents.notes),
-                if contents.complete {
-                    metadata_to_json(&contents.metadata)
-                } else {
-                    String::new()
-                },
-            );
+            let texts = (notes_to_json(&contents.notes), metadata.clone());
             drop(contents);
             self.write_step(heads, step, entries, texts)?
         };
-        self.apply(recorded.step as i32, updates)?;
+        self.apply(recorded.step as i32, updates, metadata)?;
         Ok(recorded)
     }
 
@@ -84,7 +82,7 @@ impl Store {
             self.write_step(heads, 0, vec![entry], ("{}".to_owned(), String::new()))?
                 .1
         };
-        self.apply(0, updates)
+        self.apply(0, updates, String::new())
     }
 
     /// Stores the changes of step `t` of one layer.
@@ -162,12 +160,15 @@ impl Store {
     }
 
     /// Brings the heads to a step that has been committed.
-    fn apply(&self, step: i32, updates: Vec<(u32, Update)>) -> Result<()> {
+    fn apply(&self, step: i32, updates: Vec<(u32, Update)>, metadata: String) -> Result<()> {
         let mut seal = false;
         {
             let mut heads = self.heads_mut()?;
             let heads = heads.as_mut().ok_or(Error::Poisoned)?;
             heads.latest = heads.latest.max(Some(step));
+            if !metadata.is_empty() {
+                heads.metadata = metadata; // of a step of all layers, so the newest
+            }
             for (id, update) in updates {
                 let known = heads.layers.get_mut(id as usize);
                 match (update, known) {

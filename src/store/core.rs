@@ -202,13 +202,18 @@ impl Store {
         index: &'a Index,
         layer: &'a LayerIndex,
     ) -> Reader<'a> {
-        Reader {
-            view,
-            index,
-            layer,
-            cache: &self.cache,
-            pool: &self.pool,
-        }
+        Reader { cache: Some(&self.cache), ..self.file_reader(view, index, layer) }
+    }
+
+    /// One that takes nothing from memory and leaves nothing there: for those who read all there is
+    /// once, or check the file.
+    pub(crate) fn file_reader<'a>(
+        &'a self,
+        view: &'a View<'a>,
+        index: &'a Index,
+        layer: &'a LayerIndex,
+    ) -> Reader<'a> {
+        Reader { view, index, layer, cache: None, pool: &self.pool }
     }
 
     /// Asks something of one layer.

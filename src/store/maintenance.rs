@@ -232,7 +232,7 @@ impl Store {
             let Some(at) = self.keyframe_due(&layer)? else {
                 return Ok(None);
             };
-            let reader = self.reader(view, index, &layer);
+            let reader = self.file_reader(view, index, &layer);
             by_width!(layer.row.dtype, E => {
                 let set = TileSet::all(&layer.row.tiling());
                 let state = reader.state::<E>(at, &set)?;
@@ -306,7 +306,7 @@ impl Store {
             .iter()
             .map(|keyframe| keyframe.blobs.cost())
             .sum();
-        let within = (groups + frames + expected) * 100 <= raw * (sealed as u64 + 1) * 98;
+        let within = (groups + frames + expected) * 1000 <= raw * (sealed as u64 + 1) * 1012;
         Ok((sealed > from && expected <= affordable && within).then_some(sealed))
     }
 

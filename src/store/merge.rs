@@ -18,7 +18,7 @@ use crate::{Durability, Error, Result};
 const BLOB_CHANGES: u64 = 4096;
 
 /// Changes that are merged before they are written: bounds what is in memory.
-const BATCH_CHANGES: u64 = 4 << 20;
+const BATCH_CHANGES: u64 = 1 << 18;
 
 /// A group that is not written yet.
 struct Merged {
@@ -118,8 +118,9 @@ impl Store {
             .unwrap_or(1)
             .max(per_run);
         let spans: Vec<Range<usize>> = tiling.runs(wide).collect();
-        let in_batch = (BATCH_CHANGES * spans.len() as u64 / changes).max(1) as usize;
-        let reader = self.reader(view, index, layer);
+        let in_batch = (BATCH_CHANGES * spans.len() as u64 / changes) as usize;
+        let in_batch = in_batch.max(2 * self.pool().current_num_threads());
+        let reader = self.file_reader(view, index, layer);
         let mut blobs = Vec::new();
         for batch in spans.chunks(in_batch) {
             let mut fetched = Vec::with_capacity(batch.len());

@@ -28,7 +28,7 @@ impl Store {
                 base: true,
                 ..LayerRow::clone(&layer.row)
             };
-            let reader = self.reader(batch, &index, &layer);
+            let reader = self.file_reader(batch, &index, &layer);
             let keyframe = by_width!(row.dtype, E => {
                 let state = reader.state::<E>(at, &TileSet::all(&row.tiling()))?;
                 self.put_keyframe(batch, &row, oldest, &state, None)?.0

@@ -28,7 +28,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) view: &'a View<'a>,
     pub(crate) index: &'a Index,
     pub(crate) layer: &'a LayerIndex,
-    pub(crate) cache: &'a BlobCache,
+    /// `None` for those who read everything once.
+    pub(crate) cache: Option<&'a BlobCache>,
     pub(crate) pool: &'a ThreadPool,
 }
 
@@ -441,7 +442,7 @@ impl<'a> Reader<'a> {
     ) -> std::result::Result<Result<Arc<[u8]>>, Damage> {
         let expected = *blobs.sums.get(run).ok_or(Damage("it has too few blobs"))?;
         let id = blobs.first + run as i64;
-        if let Some(blob) = self.cache.get(id) {
+        if let Some(blob) = self.cache.and_then(|cache| cache.get(id)) {
             return Ok(Ok(blob));
         }
         let blob: Arc<[u8]> = match self.view.blob(id) {
@@ -451,7 +452,9 @@ impl<'a> Reader<'a> {
         if sum(&blob) != expected {
             return Err(Damage("a blob does not match its checksum"));
         }
-        self.cache.put(id, &blob);
+        if let Some(cache) = self.cache {
+            cache.put(id, &blob);
+        }
         Ok(Ok(blob))
     }
 }

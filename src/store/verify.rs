@@ -62,7 +62,7 @@ impl Store {
         found: &mut Verified,
         mut done: impl FnMut(u64),
     ) -> Result<()> {
-        let reader = self.reader(view, index, layer);
+        let reader = self.file_reader(view, index, layer);
         let mut count = |blobs: &Blobs, size: u64| {
             found.blobs += blobs.sums.len() as u64;
             found.bytes += size;

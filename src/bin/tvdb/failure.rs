@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use anyhow::Error;
 use temporal_vdb::ErrorKind;
 
+use crate::file_kind::FileKind;
+
 /// What shells report for a program that Ctrl-C ended: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
@@ -66,7 +68,7 @@ pub(crate) fn report(error: &Error) -> ExitCode {
 }
 
 /// The error and its sources in one line. Some messages already end in their source's.
-fn causes(error: &Error) -> String {
+pub(crate) fn causes(error: &Error) -> String {
     let mut text = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if text.is_empty() {
@@ -79,17 +81,38 @@ fn causes(error: &Error) -> String {
 }
 
 fn hint_of(error: &Error) -> Option<&str> {
-    error.chain().find_map(|cause| {
-        if let Some(hinted) = cause.downcast_ref::<Hinted>() {
-            return Some(hinted.hint.as_str());
-        }
-        match cause.downcast_ref::<temporal_vdb::Error>()?.kind() {
-            ErrorKind::Io => {
-                Some("is the folder there, may you write to it, and has the disk room?")
+    error
+        .chain()
+        .find_map(|cause| match cause.downcast_ref::<Hinted>() {
+            Some(hinted) => Some(hinted.hint.as_str()),
+            None => hint_of_library(cause.downcast_ref()?),
+        })
+}
+
+/// What can be done about an error of the library, whatever the verb.
+fn hint_of_library(error: &temporal_vdb::Error) -> Option<&'static str> {
+    use temporal_vdb::Error;
+    Some(match error {
+        Error::InUse { .. } => "wait until it is done; stats, checkout and verify work beside it",
+        Error::NotAStore { path, .. } => match FileKind::of_file(path) {
+            Some(FileKind::Safetensors) => {
+                "it is a checkpoint: the store is another file, named first: `tvdb record RUN.tvdb CKPT...`"
             }
-            ErrorKind::Internal => Some("this is a fault of tvdb or OpenVDB; please report it"),
-            _ => None,
+            _ => "name a file that `tvdb record` has made",
+        },
+        Error::NewerFormat { .. } => "update tvdb",
+        Error::Damaged { .. } => {
+            "`tvdb verify` names the first damage; what lies elsewhere can still be checked out"
         }
+        Error::Pruned { .. } => "`tvdb stats` shows which steps there are",
+        Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            "is the path right, and the folder there?"
+        }
+        _ => match error.kind() {
+            ErrorKind::Io => "is the folder there, may you write to it, and has the disk room?",
+            ErrorKind::Internal => "this is a fault of tvdb or OpenVDB; please report it",
+            _ => return None,
+        },
     })
 }
 

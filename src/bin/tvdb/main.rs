@@ -1,9 +1,21 @@
 //! `tvdb`: every step of a model's weights, from the command line.
 
+mod background;
+mod bench;
+mod checkout;
+mod checkpoint_file;
 mod demo;
 mod failure;
+mod file_kind;
+mod natural_order;
+mod numbers;
 mod output;
 mod progress;
+mod record;
+mod replacement;
+mod stats;
+mod terminal;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -24,13 +36,18 @@ struct Cli {
     verb: Verb,
 
     /// Print the result as one JSON object
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 100)]
     json: bool,
 }
 
 #[derive(Subcommand)]
 enum Verb {
     Demo(demo::Options),
+    Record(record::Options),
+    Checkout(checkout::Options),
+    Stats(stats::Options),
+    Verify(verify::Options),
+    Bench(bench::Options),
 }
 
 const EXIT_CODES: &str = "\
@@ -62,6 +79,11 @@ fn run(cli: &Cli) -> Result<()> {
 async fn dispatch(cli: &Cli) -> Result<()> {
     match &cli.verb {
         Verb::Demo(options) => demo::run(options, cli.json).await,
+        Verb::Record(options) => record::run(options, cli.json).await,
+        Verb::Checkout(options) => checkout::run(options, cli.json).await,
+        Verb::Stats(options) => stats::run(options, cli.json).await,
+        Verb::Verify(options) => verify::run(options, cli.json).await,
+        Verb::Bench(options) => bench::run(options, cli.json).await,
     }
 }
 

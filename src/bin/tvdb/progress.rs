@@ -28,4 +28,15 @@ impl Progress {
     pub(crate) fn advance(&self) {
         self.0.inc(1);
     }
+
+    /// Shows that so many units of work are done, out of so many.
+    pub(crate) fn at(&self, done: u64, length: u64) {
+        self.0.set_length(length);
+        self.0.set_position(done);
+    }
+
+    /// Takes the bar away while something is written to the terminal.
+    pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.0.suspend(write)
+    }
 }

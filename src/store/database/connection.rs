@@ -14,6 +14,12 @@ use crate::{Error, Result};
 /// How long to wait for another process that is opening or closing the store.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Bytes of the log's file that stay when it begins anew.
+const KEPT_LOG: i32 = 4 << 20;
+
+/// Memory for pages that each connection may take.
+const CACHE_KIB: i32 = 512;
+
 /// Statements that each connection keeps prepared.
 const STATEMENTS: usize = 32;
 
@@ -43,8 +49,18 @@ pub(super) fn check_exists(path: &Path) -> Result<()> {
     }
 }
 
+/// A store's one right to write.
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a process that is just being started has it open too.
+        let _ = self.0.unlock();
+    }
+}
+
 /// Takes the store's one right to write. The system gives it back when the process ends.
-pub(super) fn lock(path: &Path) -> Result<File> {
+pub(super) fn lock(path: &Path) -> Result<Lock> {
     let beside = beside(path, ".lock");
     let file = OpenOptions::new()
         .create(true)
@@ -53,7 +69,7 @@ pub(super) fn lock(path: &Path) -> Result<File> {
         .open(&beside)
         .map_err(io(&beside))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(Error::InUse {
             path: path.to_owned(),
         }),
@@ -116,6 +132,8 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    // Blobs are read once and then kept elsewhere; pages of the index are few.
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "cell_size_check", true)
 }
 
@@ -137,6 +155,9 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection> {
     // Checkpoints are made off the path of those who record.
     connection
         .pragma_update(None, "wal_autocheckpoint", 0)
+        .map_err(failed)?;
+    connection
+        .pragma_update(None, "journal_size_limit", KEPT_LOG)
         .map_err(failed)?;
     Ok(connection)
 }

@@ -7,13 +7,13 @@ mod rows;
 mod schema;
 mod view;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, TransactionBehavior};
 
 pub(crate) use batch::Batch;
+use connection::Lock;
 pub(crate) use rows::{
     Blobs, CommitRow, Digest, GroupRow, KeyframeRow, LayerRow, Members, StateRow, Tip, digest_of,
 };
@@ -29,7 +29,7 @@ pub(crate) struct Database {
     /// Connections that are not reading now.
     readers: Mutex<Vec<Connection>>,
     /// Held for as long as the database is open for writing.
-    _lock: Option<File>,
+    _lock: Option<Lock>,
 }
 
 enum Location {
@@ -77,7 +77,7 @@ impl Database {
         Database::open_locked(path, lock)
     }
 
-    fn open_locked(path: &Path, lock: File) -> Result<Self> {
+    fn open_locked(path: &Path, lock: Lock) -> Result<Self> {
         let connection = connection::open_for_writing(path)?;
         Ok(Database {
             location: Location::File {
@@ -191,11 +191,13 @@ impl Database {
             return Ok(());
         }
         let failed = |error| Error::sqlite(self.path(), error);
-        // A connection of its own: recording goes on meanwhile.
-        let connection = connection::open_writer(self.path()).map_err(failed)?;
-        connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-            .map_err(failed)
+        let copy = |connection: &Connection| {
+            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).map_err(failed)
+        };
+        // Most of it through a connection of its own, while recording goes on; then the rest with
+        // recording held up, since the log begins anew only when nothing of it is left to copy.
+        copy(&connection::open_writer(self.path()).map_err(failed)?)?;
+        copy(&*self.writer()?)
     }
 
     /// Gives free pages back to the file system and empties the log, as far as readers allow.

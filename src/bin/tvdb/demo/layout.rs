@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+pub(super) use crate::numbers::grouped;
+
 /// Columns that a line of the report takes at most, file names aside.
 pub(super) const WIDTH: usize = 60;
 
@@ -19,19 +21,6 @@ pub(super) fn paragraph(text: &str) -> String {
         }
     }
     lines.iter().map(|line| format!("{line}\n")).collect()
-}
-
-/// 85002 as `85,002`.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Bytes in millions.
@@ -69,18 +58,6 @@ mod tests {
         assert_eq!(text.split_whitespace().count(), 80);
         let long = "x".repeat(WIDTH);
         assert_eq!(paragraph(&format!("a {long}")), format!("  a\n  {long}\n"));
-    }
-
-    #[test]
-    fn digits_come_in_threes() {
-        for (number, text) in [
-            (0, "0"),
-            (999, "999"),
-            (1000, "1,000"),
-            (1234567, "1,234,567"),
-        ] {
-            assert_eq!(grouped(number), text);
-        }
     }
 
     #[test]

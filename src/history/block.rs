@@ -86,17 +86,13 @@ impl<E: Element> Block<E> {
             let inside = masks
                 .get(end.weight..end.weight + count)
                 .ok_or(Damage("masks are missing"))?;
-            let allowed = allowed_mask(steps, i % slabs);
-            let mut code = end.code;
-            for &mask in inside {
-                if mask == 0 || mask & !allowed != 0 {
-                    return Err(Damage("a mask names steps that are not there"));
-                }
-                code += mask.count_ones() as usize;
+            let any = inside.iter().fold(0, |any, mask| any | mask);
+            if any & !allowed_mask(steps, i % slabs) != 0 || inside.contains(&0) {
+                return Err(Damage("a mask names steps that are not there"));
             }
             end = Cell {
                 weight: end.weight + count,
-                code,
+                code: end.code + inside.iter().map(|mask| bits_in(*mask)).sum::<usize>(),
                 raw: 0,
             };
         }
@@ -201,7 +197,7 @@ impl<E: Element> Block<E> {
         let mut at = 0;
         for (&place, &mask) in weights {
             scratch[at..at + SLAB_STEPS].fill(place);
-            at += mask.count_ones() as usize;
+            at += bits_in(mask);
         }
         for (&place, &code) in scratch.iter().zip(codes) {
             let weight = ordered
@@ -221,6 +217,38 @@ impl<E: Element> Block<E> {
         })?;
         Ok(steps)
     }
+}
+
+/// Counts by a table: without machine instructions for it, which a build for any x86-64 does not
+/// use, counting takes longer than all else that is done for a mask.
+fn bits_in(mask: u8) -> usize {
+    const COUNTS: [u8; 256] = {
+        let mut counts = [0; 256];
+        let mut mask = 1;
+        while mask < 256 {
+            counts[mask] = counts[mask / 2] + (mask & 1) as u8;
+            mask += 1;
+        }
+        counts
+    };
+    usize::from(COUNTS[usize::from(mask)])
+}
+
+/// Appends the places and masks of a cell's weights that changed.
+fn compact(cell: &[u8], places: &mut Vec<u16>, masks: &mut Vec<u8>) {
+    let begin = places.len();
+    places.resize(begin + cell.len() + 1, 0);
+    masks.resize(begin + cell.len() + 1, 0);
+    let mut at = begin;
+    for (place, &mask) in cell.iter().enumerate() {
+        // Which weights changed cannot be predicted, so all are written, and those that did not
+        // are written over.
+        places[at] = place as u16;
+        masks[at] = mask;
+        at += usize::from(mask != 0);
+    }
+    places.truncate(at);
+    masks.truncate(at);
 }
 
 /// The bits that masks of a slab may have: fewer than eight in a short last one.
@@ -245,16 +273,19 @@ fn read_offsets(reader: &mut Reader, sizes: impl Iterator<Item = usize>) -> Deco
     let gaps = reader.planes::<u16>(total)?;
     let masks = reader.stream(total)?;
     let mut places = Vec::with_capacity(total);
-    let mut gaps = gaps.into_iter();
+    let mut rest = &gaps[..];
     for (&count, &size) in counts.iter().zip(&sizes) {
+        let (own, others) = rest.split_at(count);
+        rest = others;
         let mut next = 0;
-        for gap in gaps.by_ref().take(count) {
-            let place = next + usize::from(gap);
-            if place >= size {
-                return Err(Damage("a place is outside its tile"));
-            }
-            places.push(place as u16);
+        places.extend(own.iter().map(|gap| {
+            let place = next + usize::from(*gap);
             next = place + 1;
+            place as u16
+        }));
+        // They ascend, so the last one tells.
+        if next > size {
+            return Err(Damage("a place is outside its tile"));
         }
     }
     Ok((counts, places, masks))
@@ -262,24 +293,14 @@ fn read_offsets(reader: &mut Reader, sizes: impl Iterator<Item = usize>) -> Deco
 
 fn read_masks(reader: &mut Reader, sizes: impl Iterator<Item = usize> + Clone) -> Decoded<Which> {
     let every = reader.stream(sizes.clone().sum())?;
-    let changed = every.len() - every.iter().filter(|mask| **mask == 0).count();
-    let (mut counts, mut places, mut masks) = (
-        Vec::new(),
-        Vec::with_capacity(changed),
-        Vec::with_capacity(changed),
-    );
+    let (mut counts, mut places, mut masks) = (Vec::new(), Vec::new(), Vec::new());
     let mut rest = &every[..];
     for size in sizes {
         let (cell, others) = rest.split_at(size);
-        let before = places.len();
-        for (place, &mask) in cell.iter().enumerate() {
-            if mask != 0 {
-                places.push(place as u16);
-                masks.push(mask);
-            }
-        }
-        counts.push(places.len() - before);
         rest = others;
+        let before = places.len();
+        compact(cell, &mut places, &mut masks);
+        counts.push(places.len() - before);
     }
     Ok((counts, places, masks))
 }
@@ -324,12 +345,12 @@ fn read_raws<E: Element>(reader: &mut Reader, codes: &[E]) -> Decoded<Vec<RawCha
 /// The streams of a block while it is encoded.
 #[derive(Default)]
 struct Parts<E> {
+    /// Weights of each cell, and how many of them changed.
+    sizes: Vec<usize>,
     counts: Vec<u16>,
-    gaps: Vec<u16>,
     /// Of the weights that changed.
+    places: Vec<u16>,
     masks: Vec<u8>,
-    /// Of all weights.
-    every: Vec<u8>,
     codes: Vec<E>,
     raws: Vec<RawChange>,
 }
@@ -337,36 +358,42 @@ struct Parts<E> {
 impl<E: Element> Parts<E> {
     /// Adds a cell: a tile of `size` weights, and its changes in each step of a slab.
     fn push(&mut self, size: usize, steps: &[TileChanges<E>]) {
-        let begin = self.every.len();
-        self.every.resize(begin + size, 0);
-        let every = &mut self.every[begin..];
+        let before = self.places.len();
+        if let [only] = steps {
+            self.places.extend(&only.positions);
+            self.masks.resize(self.places.len(), 1);
+            self.codes.extend(&only.codes);
+            self.raws.extend(&only.raws);
+        } else {
+            self.push_slab(size, steps);
+        }
+        self.sizes.push(size);
+        self.counts.push((self.places.len() - before) as u16);
+    }
+
+    fn push_slab(&mut self, size: usize, steps: &[TileChanges<E>]) {
+        let mut every = vec![0u8; size];
         for (bit, changes) in steps.iter().enumerate() {
             for &place in &changes.positions {
                 every[usize::from(place)] |= 1 << bit;
             }
         }
+        let before = self.places.len();
+        compact(&every, &mut self.places, &mut self.masks);
 
-        // Where each weight's codes go.
-        let (mut next_place, before) = (0, self.masks.len());
+        // Where each weight's codes go. Steps come in order, so each goes right after the one
+        // before it.
         let mut offsets = vec![0u32; size];
         let mut end = self.codes.len();
-        for (place, &mask) in every.iter().enumerate() {
-            if mask != 0 {
-                self.gaps.push((place - next_place) as u16);
-                self.masks.push(mask);
-                next_place = place + 1;
-                offsets[place] = end as u32;
-                end += mask.count_ones() as usize;
-            }
+        for (&place, &mask) in self.places[before..].iter().zip(&self.masks[before..]) {
+            offsets[usize::from(place)] = end as u32;
+            end += bits_in(mask);
         }
-        self.counts.push((self.masks.len() - before) as u16);
-        let first = self.codes.len();
         self.codes.resize(end, E::default());
         let mut raws: Vec<(u32, RawChange)> = Vec::new();
         for changes in steps {
             let mut own_raws = changes.raws.iter();
             for (&place, &code) in changes.positions.iter().zip(&changes.codes) {
-                // Steps come in order, so each code goes right after the one before it.
                 let offset = &mut offsets[usize::from(place)];
                 self.codes[*offset as usize] = code;
                 if code == E::default() {
@@ -375,23 +402,53 @@ impl<E: Element> Parts<E> {
                 *offset += 1;
             }
         }
-        debug_assert!(first <= self.codes.len());
         raws.sort_unstable_by_key(|(offset, _)| *offset);
         self.raws.extend(raws.into_iter().map(|(_, raw)| raw));
+    }
+
+    /// For each weight of all cells its mask.
+    fn every(&self) -> Vec<u8> {
+        let mut every = vec![0; self.sizes.iter().sum()];
+        let (mut cell, mut changed) = (&mut every[..], self.places.iter().zip(&self.masks));
+        for (&size, &count) in self.sizes.iter().zip(&self.counts) {
+            let (own, rest) = cell.split_at_mut(size);
+            for (&place, &mask) in changed.by_ref().take(usize::from(count)) {
+                own[usize::from(place)] = mask;
+            }
+            cell = rest;
+        }
+        every
+    }
+
+    /// The weights between those that changed.
+    fn gaps(&self) -> Vec<u16> {
+        let mut gaps = Vec::with_capacity(self.places.len());
+        let mut places = &self.places[..];
+        for &count in &self.counts {
+            let (own, rest) = places.split_at(usize::from(count));
+            let mut next = 0;
+            gaps.extend(own.iter().map(|&place| {
+                let gap = place - next;
+                next = place + 1;
+                gap
+            }));
+            places = rest;
+        }
+        gaps
     }
 
     fn finish(self) -> Vec<u8> {
         let mut writer = Writer::default();
         let raws = if self.raws.is_empty() { 0 } else { HAS_RAWS };
         // A mask for every weight has shorter runs to code than gaps once most have one.
-        if self.masks.len() * 2 < self.every.len() {
+        if self.masks.len() * 2 < self.sizes.iter().sum() {
             writer.bytes.push(OFFSETS | raws);
             writer.planes(&self.counts);
-            writer.planes(&self.gaps);
+            writer.planes(&self.gaps());
             writer.stream(&self.masks);
         } else {
             writer.bytes.push(MASKS | raws);
-            writer.stream(&self.every);
+            writer.stream(&self.every());
         }
         writer.planes(&self.codes);
         if !self.raws.is_empty() {

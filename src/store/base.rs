@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rayon::prelude::*;
 
 use super::blob_writer::BlobWriter;
@@ -36,7 +37,10 @@ impl Store {
                 return Err(not_a_matrix(&row));
             };
             let state = self.put_whole(batch, row.id, row.oldest, &tensor)?;
-            return Ok((Update::Replace(row, HeadState::Whole(tensor.data)), state));
+            return Ok((
+                Update::Replace(row, HeadState::Whole(copied(&tensor))),
+                state,
+            ));
         }
         if row.dtype.size() == 2 {
             self.write_matrix::<u16>(batch, row, &state)
@@ -175,6 +179,11 @@ impl Store {
             digest: digest_of(&tensor.data),
         })
     }
+}
+
+/// A tensor's bytes on their own: those of a checkpoint may be a slice of a whole file.
+pub(crate) fn copied(tensor: &Tensor) -> Bytes {
+    Bytes::copy_from_slice(&tensor.data)
 }
 
 /// The short last row of a vector has no weights behind its end.

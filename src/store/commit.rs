@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::base::zeros;
+use super::base::{copied, zeros};
 use super::core::Store;
 use super::database::{CommitRow, Digest, LayerRow, Members, StateRow};
 use super::entry::{BaseState, Entry, Source, check_shape};
@@ -123,7 +123,7 @@ impl Store {
                     Source::Whole(tensor) => {
                         let head = &heads.layers[entry.id as usize];
                         states.push((entry.id, self.write_whole(batch, head, step, &tensor)?));
-                        updates.push((entry.id, Update::Whole(tensor.data)));
+                        updates.push((entry.id, Update::Whole(copied(&tensor))));
                     }
                     source => pending.push(Entry {
                         id: entry.id,

@@ -1,3 +1,4 @@
+use std::io::ErrorKind;
 use std::ops::{Deref, RangeInclusive};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -53,10 +54,13 @@ impl Handle {
 
     pub(crate) fn open_or_create(path: &Path, options: StoreOptions) -> Result<Self> {
         match Handle::open(path, options) {
-            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                Handle::create(path, options)
-            }
-            opened => opened,
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
+            opened => return opened,
+        }
+        match Handle::create(path, options) {
+            // Another process was faster.
+            Err(Error::AlreadyExists { .. }) => Handle::open(path, options),
+            created => created,
         }
     }
 
@@ -202,7 +206,10 @@ impl Store {
         index: &'a Index,
         layer: &'a LayerIndex,
     ) -> Reader<'a> {
-        Reader { cache: Some(&self.cache), ..self.file_reader(view, index, layer) }
+        Reader {
+            cache: Some(&self.cache),
+            ..self.file_reader(view, index, layer)
+        }
     }
 
     /// One that takes nothing from memory and leaves nothing there: for those who read all there is
@@ -213,7 +220,13 @@ impl Store {
         index: &'a Index,
         layer: &'a LayerIndex,
     ) -> Reader<'a> {
-        Reader { view, index, layer, cache: None, pool: &self.pool }
+        Reader {
+            view,
+            index,
+            layer,
+            cache: None,
+            pool: &self.pool,
+        }
     }
 
     /// Asks something of one layer.

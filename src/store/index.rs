@@ -16,6 +16,9 @@ pub(crate) struct Index {
     states: Mutex<HashMap<i64, Arc<Vec<StateRow>>>>,
 }
 
+/// Steps of a group, at most.
+pub(crate) const LONGEST_GROUP: usize = 4096;
+
 /// Commits whose states are kept in memory: those of the journal, about.
 const KEPT_STATES: usize = 32;
 
@@ -137,7 +140,8 @@ fn check_chain(
     for (commit, written) in found {
         seq += 1;
         chain = commit.chain(&chain);
-        if commit.seq != seq || chain != *written {
+        let possible = commit.step >= 0 && commit.members.are_within(tip.layers);
+        if commit.seq != seq || chain != *written || !possible {
             return Err(Error::damaged(format!(
                 "commit {seq} is missing or changed"
             )));
@@ -285,7 +289,10 @@ impl LayerIndex {
             let whole = hidden == 0 && self.steps[begin..].first() == Some(&row.first);
             let cut = hidden > 0 && row.first <= self.row.oldest && begin == 1;
             let ends = end > begin && self.steps[end - 1] == row.last;
-            if !(whole || cut) || !ends || begin < next || !row.blobs.per_run.is_power_of_two() {
+            let possible = row.steps <= LONGEST_GROUP
+                && row.blobs.per_run.is_power_of_two()
+                && row.blobs.first >= 0;
+            if !(whole || cut) || !ends || begin < next || !possible {
                 return Err(missing(self, next.min(self.steps.len() - 1)));
             }
             self.check_silent(index, view, next..begin)?;

@@ -222,23 +222,35 @@ fn detect<E: HeadElement>(
     before: &[E],
     weights: &mut [E],
 ) -> TileChanges<E> {
-    let mut changes = TileChanges::default();
-    for (place, (&state, weight)) in before.iter().zip(weights).enumerate() {
-        if state == *weight {
-            continue;
-        }
+    if bound > 0.0 {
         let widen = |bits: E| coder.dtype.widen(bits.to_u32());
-        if bound > 0.0 && step_to(widen(state), widen(*weight), bound).is_none() {
-            *weight = state;
-            continue;
+        for (&state, weight) in before.iter().zip(&mut *weights) {
+            if state != *weight && step_to(widen(state), widen(*weight), bound).is_none() {
+                *weight = state;
+            }
         }
-        changes.push(
-            place as u16,
-            state.to_ordered().code_to(weight.to_ordered()),
-            None,
-        );
     }
-    changes
+    // Which weights changed cannot be predicted, so all places are written, and those of weights
+    // that did not are written over.
+    let mut positions = vec![0; weights.len() + 1];
+    let mut count = 0;
+    for (place, (state, weight)) in before.iter().zip(&*weights).enumerate() {
+        positions[count] = place as u16;
+        count += usize::from(state != weight);
+    }
+    positions.truncate(count);
+    let code = |&place: &u16| {
+        let place = usize::from(place);
+        before[place]
+            .to_ordered()
+            .code_to(weights[place].to_ordered())
+    };
+    let codes = positions.iter().map(code).collect();
+    TileChanges {
+        positions,
+        codes,
+        raws: Vec::new(),
+    }
 }
 
 /// Adds deltas upon a tile's weights.

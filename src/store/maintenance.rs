@@ -11,7 +11,7 @@ use super::blob_writer::BlobWriter;
 use super::core::{Store, by_width};
 use super::database::KeyframeRow;
 use super::head::HeadElement;
-use super::index::{Group, LayerIndex};
+use super::index::{Group, LONGEST_GROUP, LayerIndex};
 use super::options::Favor;
 use super::reader::CHUNK_TILES;
 use crate::history::{SLAB_STEPS, TileSet, encode_plane};
@@ -22,9 +22,6 @@ const LONG_LOG: u64 = 8 << 20;
 
 /// Unsealed steps from which on recording waits for sealing.
 const BACKLOG: usize = 8 * SLAB_STEPS;
-
-/// Steps that compaction puts into one group, at most.
-const LONGEST_GROUP: usize = 4096;
 
 /// Changes that are merged in one transaction, about.
 const TRANSACTION_CHANGES: u64 = 4 << 20;

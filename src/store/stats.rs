@@ -11,45 +11,19 @@ use crate::{Error, Result};
 impl Store {
     /// The retained steps, ascending.
     pub(crate) fn steps(&self) -> Result<Vec<StepInfo>> {
-        self.read(|_, index| {
-            let mut steps: BTreeMap<i32, StepInfo> = BTreeMap::new();
-            for commit in index.commits_in_order() {
-                let members = commit.members.ids();
-                let retained = members
-                    .iter()
-                    .filter(|id| index.layers[**id as usize].oldest <= commit.step);
-                let layers = retained.count();
-                if layers == 0 {
-                    continue;
-                }
-                let notes = notes_from_json(&commit.notes).ok_or_else(|| {
-                    Error::damaged(format!(
-                        "the notes of commit {} are no JSON object",
-                        commit.seq
-                    ))
-                })?;
-                let step = steps.entry(commit.step).or_insert_with(|| StepInfo {
-                    step: commit.step as usize,
-                    time: UNIX_EPOCH,
-                    notes: BTreeMap::new(),
-                    layers: 0,
-                });
-                let since = Duration::from_micros(commit.time.try_into().unwrap_or(0));
-                step.time = step
-                    .time
-                    .max(UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH));
-                step.notes.extend(notes);
-                step.layers += layers;
-            }
-            Ok(steps.into_values().collect())
-        })
+        self.read(|_, index| steps_of(index))
     }
 
     /// Sizes.
     pub(crate) fn stats(&self) -> Result<StoreStats> {
-        let steps = self.steps()?;
         let mut stats = self.read(|view, index| {
-            let mut stats = StoreStats::default();
+            let steps = steps_of(index)?;
+            let mut stats = StoreStats {
+                oldest: steps.first().map(|step| step.step),
+                latest: steps.last().map(|step| step.step),
+                count: steps.len(),
+                ..StoreStats::default()
+            };
             for row in index.layers.iter() {
                 let layer = index.layer(view, row.id)?;
                 let of_layer = add_layer(&mut stats, view, index, &layer)?;
@@ -57,14 +31,44 @@ impl Store {
             }
             Ok(stats)
         })?;
-        stats.oldest = steps.first().map(|step| step.step);
-        stats.latest = steps.last().map(|step| step.step);
-        stats.count = steps.len();
         let sizes = self.database().file_sizes()?;
         stats.database_bytes = sizes.database;
         stats.log_bytes = sizes.log;
         Ok(stats)
     }
+}
+
+fn steps_of(index: &Index) -> Result<Vec<StepInfo>> {
+    let mut steps: BTreeMap<i32, StepInfo> = BTreeMap::new();
+    for commit in index.commits_in_order() {
+        let members = commit.members.ids();
+        let retained = members
+            .iter()
+            .filter(|id| index.layers[**id as usize].oldest <= commit.step);
+        let layers = retained.count();
+        if layers == 0 {
+            continue;
+        }
+        let notes = notes_from_json(&commit.notes).ok_or_else(|| {
+            Error::damaged(format!(
+                "the notes of commit {} are no JSON object",
+                commit.seq
+            ))
+        })?;
+        let step = steps.entry(commit.step).or_insert_with(|| StepInfo {
+            step: commit.step as usize,
+            time: UNIX_EPOCH,
+            notes: BTreeMap::new(),
+            layers: 0,
+        });
+        let since = Duration::from_micros(commit.time.try_into().unwrap_or(0));
+        step.time = step
+            .time
+            .max(UNIX_EPOCH.checked_add(since).unwrap_or(UNIX_EPOCH));
+        step.notes.extend(notes);
+        step.layers += layers;
+    }
+    Ok(steps.into_values().collect())
 }
 
 fn add_layer(

@@ -114,6 +114,7 @@ pub(crate) fn write(path: &Path, checkpoint: &Checkpoint) -> Result<()> {
 }
 
 /// A checkpoint as the bytes of a file.
+#[cfg(test)]
 pub(crate) fn serialize(checkpoint: &Checkpoint) -> Result<Vec<u8>> {
     let layout = Layout::of(checkpoint)?;
     let mut bytes = Vec::with_capacity(layout.header.len() + data_len(checkpoint));

@@ -39,14 +39,15 @@ fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
 
 pub(super) fn check_exists(path: &Path) -> Result<()> {
     let metadata = std::fs::metadata(path).map_err(io(path))?;
-    if metadata.is_file() {
-        Ok(())
-    } else {
-        Err(Error::NotAStore {
-            path: path.to_owned(),
-            reason: "it is not a file".to_owned(),
-        })
-    }
+    let reason = match (metadata.is_file(), metadata.len()) {
+        (false, _) => "it is not a file",
+        (true, 0) => "it is empty",
+        _ => return Ok(()),
+    };
+    Err(Error::NotAStore {
+        path: path.to_owned(),
+        reason: reason.to_owned(),
+    })
 }
 
 /// A store's one right to write.
@@ -67,7 +68,7 @@ pub(super) fn lock(path: &Path) -> Result<Lock> {
         .truncate(false)
         .write(true)
         .open(&beside)
-        .map_err(io(&beside))?;
+        .map_err(io(path))?;
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(Error::InUse {
@@ -176,23 +177,22 @@ pub(super) fn open_reader(path: &Path, immutable: bool) -> rusqlite::Result<Conn
 
 /// A reader, and whether the file is on media where nothing can be written.
 pub(super) fn open_for_reading(path: &Path) -> Result<(Connection, bool)> {
-    let opened = open_reader(path, false).map_err(|error| not_a_store_or(path, error))?;
-    match check_format(&opened, path) {
-        Ok(()) => return Ok((opened, false)),
-        // SQLite cannot make the files that it shares between processes.
-        Err(error) if !cannot_share(&error) => return Err(error),
-        Err(error) => {
-            let log = std::fs::metadata(beside(path, "-wal")).map_or(0, |log| log.len());
-            if log > 0 {
-                // Without it the file is not the newest state, and it cannot be read.
-                return Err(error);
-            }
+    let open = |immutable| {
+        let connection =
+            open_reader(path, immutable).map_err(|error| not_a_store_or(path, error))?;
+        check_format(&connection, path)?;
+        Ok((connection, immutable))
+    };
+    open(false).or_else(|error| {
+        let log = std::fs::metadata(beside(path, "-wal")).map_or(0, |log| log.len());
+        // Where SQLite cannot make the files that it shares between processes, the file alone will
+        // do, unless a log lies beside it: without that it is not the newest state.
+        if cannot_share(&error) && log == 0 {
+            open(true)
+        } else {
+            Err(error)
         }
-    }
-    drop(opened);
-    let connection = open_reader(path, true).map_err(|error| Error::sqlite(path, error))?;
-    check_format(&connection, path)?;
-    Ok((connection, true))
+    })
 }
 
 fn cannot_share(error: &Error) -> bool {
@@ -244,7 +244,13 @@ fn check_format(connection: &Connection, path: &Path) -> Result<()> {
         });
     }
     let found = pragma("user_version")?;
-    if found > FORMAT_VERSION || found < 1 {
+    if found < 1 {
+        return Err(Error::NotAStore {
+            path: path.to_owned(),
+            reason: format!("its format has the number {found}"),
+        });
+    }
+    if found > FORMAT_VERSION {
         return Err(Error::NewerFormat {
             path: path.to_owned(),
             found,

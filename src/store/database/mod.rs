@@ -73,6 +73,8 @@ impl Database {
     /// Opens a store for writing.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         connection::check_exists(path)?;
+        // Before anything is left beside a file that is no store.
+        connection::open_for_reading(path)?;
         let lock = connection::lock(path)?;
         Database::open_locked(path, lock)
     }
@@ -192,7 +194,9 @@ impl Database {
         }
         let failed = |error| Error::sqlite(self.path(), error);
         let copy = |connection: &Connection| {
-            connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())).map_err(failed)
+            connection
+                .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+                .map_err(failed)
         };
         // Most of it through a connection of its own, while recording goes on; then the rest with
         // recording held up, since the log begins anew only when nothing of it is left to copy.

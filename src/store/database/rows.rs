@@ -6,7 +6,8 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::history::Tiling;
-use crate::{Dtype, Error, Result};
+use crate::tensor::fold_shape;
+use crate::{Dtype, Error, Result, Tensor};
 
 /// A 128-bit xxh3.
 pub(crate) type Digest = [u8; 16];
@@ -110,6 +111,21 @@ impl LayerRow {
             .number(self.oldest)
             .number(self.base)
             .sum()
+    }
+
+    /// Whether a store can hold such a layer.
+    pub(super) fn is_possible(&self) -> bool {
+        let elements = Tensor::elements(&self.shape)
+            .and_then(|elements| elements.checked_mul(self.dtype.size()));
+        let matrix = if self.dtype.is_weights() {
+            fold_shape(&self.shape).ok()
+        } else {
+            Some(None)
+        };
+        elements.is_some()
+            && matrix == Some(self.matrix)
+            && 0 <= self.created
+            && self.created <= self.oldest
     }
 
     /// Elements of the tensor.
@@ -222,6 +238,14 @@ impl Members {
         match &self.listed {
             None => (0..self.count).collect(),
             Some(ids) => ids.to_vec(),
+        }
+    }
+
+    /// Whether all members are among the first `layers` of the store.
+    pub(crate) fn are_within(&self, layers: u32) -> bool {
+        match &self.listed {
+            None => self.count <= layers,
+            Some(ids) => ids.last().is_none_or(|last| *last < layers),
         }
     }
 

@@ -46,6 +46,9 @@ impl<'c> View<'c> {
             next_blob: row.get(6)?,
         };
         check_sum(|| "its tip".to_owned(), tip.sum(), row.get(7)?)?;
+        if tip.first_seq < 1 || tip.seq < tip.first_seq - 1 || tip.next_blob < 1 {
+            return Err(Error::damaged("its tip names commits that cannot be"));
+        }
         Ok(tip)
     }
 
@@ -67,6 +70,11 @@ impl<'c> View<'c> {
                 name: name.clone(),
             };
             check_sum(|| format!("layer '{name}'"), layer.sum(), row.get(9)?)?;
+            if !layer.is_possible() {
+                return Err(Error::damaged(format!(
+                    "layer '{name}' has a shape or steps that cannot be"
+                )));
+            }
             Ok(layer)
         })
     }

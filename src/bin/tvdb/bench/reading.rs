@@ -32,8 +32,10 @@ pub(super) struct Reading {
     pub(super) load: f64,
     /// Which steps these were.
     pub(super) steps: Vec<usize>,
-    /// The latest step from the store, which is open for writing.
+    /// The latest step from the store, which is open for writing: it may share its memory.
     pub(super) latest: f64,
+    /// The same, copied into memory of its own, as the file is.
+    pub(super) latest_copied: f64,
     /// Its file.
     pub(super) load_latest: f64,
     /// One weight over the whole run; `None` where there are no weights.
@@ -74,7 +76,8 @@ impl Reading {
             }
             progress.advance();
         }
-        let (latest, load_latest) = measure_latest(store, &run.files[run.last()]).await?;
+        let [latest, latest_copied, load_latest] =
+            measure_latest(store, &run.files[run.last()]).await?;
         let of_medians = |all: Vec<Vec<f64>>| {
             let medians: Vec<f64> = all.iter().map(|times| median(times)).collect();
             mean(&medians)
@@ -84,6 +87,7 @@ impl Reading {
             load: of_medians(loads),
             steps,
             latest,
+            latest_copied,
             load_latest,
             history_query: measure_history(store).await?,
         })
@@ -111,19 +115,27 @@ async fn load(file: &Path) -> Result<f64> {
     Ok(seconds)
 }
 
-/// Seconds for the latest step from the store, and from its file.
-async fn measure_latest(store: &TemporalStore, file: &Path) -> Result<(f64, f64)> {
-    let (mut latests, mut loads) = (Vec::new(), Vec::new());
+/// Seconds for the latest step from the store, for a copy of it, and for its file.
+async fn measure_latest(store: &TemporalStore, file: &Path) -> Result<[f64; 3]> {
+    let mut times = [const { Vec::new() }; 3];
     for round in 0..=LATEST {
         let loaded = load(file).await?;
         let (weights, latest) = timed(store.latest()).await?;
         drop(weights);
+        let copy = async {
+            let tensors = store.latest().await?.checkpoint.tensors;
+            let copies = tensors.iter().map(|tensor| tensor.data.to_vec());
+            Ok::<Vec<_>, temporal_vdb::Error>(copies.collect())
+        };
+        let (copies, copied) = timed(copy).await?;
+        drop(copies);
         if round > 0 {
-            latests.push(latest);
-            loads.push(loaded);
+            for (times, seconds) in times.iter_mut().zip([latest, copied, loaded]) {
+                times.push(seconds);
+            }
         }
     }
-    Ok((median(&latests), median(&loads)))
+    Ok(times.map(|times| median(&times)))
 }
 
 /// Seconds for the history of one weight, of the layer that has most of them.

@@ -92,6 +92,11 @@ impl Report {
         ratio(self.reading.latest, self.reading.load_latest)
     }
 
+    /// The like-for-like one: reading a file gives memory of one's own too.
+    pub(super) fn latest_copied_ratio(&self) -> f64 {
+        ratio(self.reading.latest_copied, self.reading.load_latest)
+    }
+
     pub(super) fn resident_over_dense(&self) -> f64 {
         let recording = &self.recording;
         ratio(
@@ -160,6 +165,8 @@ impl Report {
             "latest_s": reading.latest,
             "load_latest_s": reading.load_latest,
             "latest_ratio": self.latest_ratio(),
+            "latest_copied_s": reading.latest_copied,
+            "latest_copied_ratio": self.latest_copied_ratio(),
             "history_query_ms": reading.history_query.map(|seconds| seconds * 1e3),
             "reconstruct_ns_per_change": object(&self.reconstruct_ns()),
             "history_may_use_keyframes": self.has_keyframes(),

@@ -111,7 +111,13 @@ fn recording(report: &Report) -> String {
 
 fn reading(report: &Report) -> String {
     let reading = &report.reading;
-    let ratios = [report.checkout_ratio(), report.latest_ratio()].map(Some);
+    let ratios = [
+        report.checkout_ratio(),
+        report.latest_ratio(),
+        report.latest_copied_ratio(),
+    ]
+    .map(Some);
+    let copied = seconds(reading.latest_copied);
     let steps = format!("mean of {} steps", reading.steps.len());
     let (checkout, latest) = (seconds(reading.checkout), seconds(reading.latest));
     let load_latest = seconds(reading.load_latest);
@@ -126,8 +132,9 @@ fn reading(report: &Report) -> String {
                 "the latest of the store",
                 latest,
                 ratios[1],
-                "of that, open for writing",
+                "of that, memory shared",
             ),
+            Line("  copied", copied, ratios[2], "into memory of its own"),
             Line("one weight's history", query, None, "over all steps"),
         ],
     )

@@ -98,7 +98,7 @@ impl<E: Element> Block<E> {
         }
         cells.push(end);
 
-        let codes = reader.planes::<E>(end.code)?;
+        let codes = reader.numbers::<E>(end.code)?;
         let raws = if form & HAS_RAWS == 0 {
             Vec::new()
         } else {
@@ -262,7 +262,7 @@ type Which = (Vec<usize>, Vec<u16>, Vec<u8>);
 fn read_offsets(reader: &mut Reader, sizes: impl Iterator<Item = usize>) -> Decoded<Which> {
     let sizes: Vec<usize> = sizes.collect();
     let counts: Vec<usize> = reader
-        .planes::<u16>(sizes.len())?
+        .numbers::<u16>(sizes.len())?
         .into_iter()
         .map(usize::from)
         .collect();
@@ -270,7 +270,7 @@ fn read_offsets(reader: &mut Reader, sizes: impl Iterator<Item = usize>) -> Deco
         return Err(Damage("more weights than the tile has"));
     }
     let total = counts.iter().sum();
-    let gaps = reader.planes::<u16>(total)?;
+    let gaps = reader.numbers::<u16>(total)?;
     let masks = reader.stream(total)?;
     let mut places = Vec::with_capacity(total);
     let mut rest = &gaps[..];
@@ -316,11 +316,11 @@ fn read_raws<E: Element>(reader: &mut Reader, codes: &[E]) -> Decoded<Vec<RawCha
     }
     let count = |bit: u8| kinds.iter().filter(|kind| **kind & bit != 0).count();
     let mut deltas = reader
-        .planes::<u32>(count(RAW_DELTA))?
+        .numbers::<u32>(count(RAW_DELTA))?
         .into_iter()
         .map(f32::from_bits);
     let mut marks = reader
-        .planes::<u32>(count(RAW_MARK))?
+        .numbers::<u32>(count(RAW_MARK))?
         .into_iter()
         .map(f32::from_bits);
     let raw = |&kind: &u8| {
@@ -443,14 +443,14 @@ impl<E: Element> Parts<E> {
         // A mask for every weight has shorter runs to code than gaps once most have one.
         if self.masks.len() * 2 < self.sizes.iter().sum() {
             writer.bytes.push(OFFSETS | raws);
-            writer.planes(&self.counts);
-            writer.planes(&self.gaps());
+            writer.numbers(&self.counts);
+            writer.numbers(&self.gaps());
             writer.stream(&self.masks);
         } else {
             writer.bytes.push(MASKS | raws);
             writer.stream(&self.every());
         }
-        writer.planes(&self.codes);
+        writer.numbers(&self.codes);
         if !self.raws.is_empty() {
             let has_delta = |raw: &RawChange| raw.delta.to_bits() << 1 != 0;
             let kind = |raw: &RawChange| {
@@ -470,8 +470,8 @@ impl<E: Element> Parts<E> {
                 .filter_map(|raw| raw.mark)
                 .map(f32::to_bits);
             writer.stream(&kinds);
-            writer.planes(&deltas.collect::<Vec<u32>>());
-            writer.planes(&marks.collect::<Vec<u32>>());
+            writer.numbers(&deltas.collect::<Vec<u32>>());
+            writer.numbers(&marks.collect::<Vec<u32>>());
         }
         writer.bytes
     }

@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::ops::BitOr;
 
 use bytemuck::Pod;
@@ -20,6 +21,8 @@ pub(crate) trait Element: Pod + Eq + Default + Send + Sync + BitOr<Output = Self
     /// The zig-zag coded difference of ordered bits that leads from `self` to `next`.
     fn code_to(self, next: Self) -> Self;
     fn read_le(bytes: &[u8]) -> Self;
+    /// Calls `work` with `len` zeros that each thread uses again and again.
+    fn with_zeros<T>(len: usize, work: impl FnOnce(&mut [Self]) -> T) -> T;
 }
 
 macro_rules! element {
@@ -67,6 +70,19 @@ macro_rules! element {
                 let mut element = [0; size_of::<$unsigned>()];
                 element.copy_from_slice(bytes);
                 <$unsigned>::from_le_bytes(element)
+            }
+
+            fn with_zeros<T>(len: usize, work: impl FnOnce(&mut [Self]) -> T) -> T {
+                thread_local! {
+                    static ZEROS: RefCell<Vec<$unsigned>> = const { RefCell::new(Vec::new()) };
+                }
+                // Taken out, so that whoever `work` calls may ask for some too.
+                let mut zeros = ZEROS.take();
+                zeros.clear();
+                zeros.resize(len, 0);
+                let result = work(&mut zeros);
+                ZEROS.set(zeros);
+                result
             }
         }
     };

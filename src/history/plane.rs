@@ -9,13 +9,13 @@ use super::{Decoded, Element};
 pub(crate) fn encode_plane<E: Element>(state: &[E], anchor: Option<&[E]>) -> Vec<u8> {
     let mut writer = Writer::default();
     match anchor {
-        None => writer.planes(state),
+        None => writer.numbers(state),
         Some(anchor) => {
             let pairs = anchor.iter().zip(state);
             let codes: Vec<E> = pairs
                 .map(|(from, to)| from.to_ordered().code_to(to.to_ordered()))
                 .collect();
-            writer.planes(&codes);
+            writer.numbers(&codes);
         }
     }
     writer.bytes
@@ -29,7 +29,7 @@ pub(crate) fn decode_plane<E: Element>(
     state: &mut [E],
 ) -> Decoded<()> {
     let mut reader = Reader::new(bytes);
-    let numbers = reader.planes::<E>(state.len())?;
+    let numbers = reader.numbers::<E>(state.len())?;
     reader.finish()?;
     for (bits, number) in state.iter_mut().zip(numbers) {
         *bits = if anchored {

@@ -12,6 +12,12 @@ const PLAIN: u8 = 0;
 const CONSTANT: u8 = 1;
 const ZSTD: u8 = 2;
 
+/// Before numbers that lie two to a byte.
+const NIBBLES: u8 = 3;
+
+/// The nibble of a number that does not fit into one: it follows in full.
+const ESCAPE: u32 = 15;
+
 /// Below this compressing cannot win back its own header.
 const SMALL: usize = 32;
 
@@ -69,9 +75,21 @@ impl Writer {
         self.bytes.extend(stream);
     }
 
-    /// Appends the bytes of numbers by their place: all the lowest bytes first. The reader knows
-    /// how many there are.
-    pub(crate) fn planes<E: Element>(&mut self, numbers: &[E]) {
+    /// Appends numbers: the bytes by their place, all the lowest first, or where nearly all are below
+    /// 15 two to a byte. The reader knows how many there are.
+    pub(crate) fn numbers<E: Element>(&mut self, numbers: &[E]) {
+        let large = |number: &&E| number.to_u32() >= ESCAPE;
+        if numbers.len() < SMALL || numbers.iter().filter(large).count() * 16 > numbers.len() {
+            return self.planes(numbers);
+        }
+        self.bytes.push(NIBBLES);
+        let nibble = |number: &E| number.to_u32().min(ESCAPE) as u8;
+        let pair = |pair: &[E]| nibble(&pair[0]) | pair.get(1).map_or(0, nibble) << 4;
+        self.stream(&numbers.chunks(2).map(pair).collect::<Vec<_>>());
+        self.planes(&numbers.iter().filter(large).copied().collect::<Vec<_>>());
+    }
+
+    fn planes<E: Element>(&mut self, numbers: &[E]) {
         let mut plane = Vec::with_capacity(numbers.len());
         for byte in 0..E::BYTES {
             plane.clear();
@@ -130,8 +148,35 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// `len` numbers, as [`Writer::planes`] wrote them.
-    pub(crate) fn planes<E: Element>(&mut self, len: usize) -> Decoded<Vec<E>> {
+    /// `len` numbers, as [`Writer::numbers`] wrote them.
+    pub(crate) fn numbers<E: Element>(&mut self, len: usize) -> Decoded<Vec<E>> {
+        if len == 0 || self.bytes.first() != Some(&NIBBLES) {
+            return self.planes(len);
+        }
+        self.take(1)?;
+        let pairs = self.stream(len.div_ceil(2))?;
+        let mut numbers = vec![E::default(); 2 * pairs.len()];
+        for (pair, nibbles) in numbers.chunks_exact_mut(2).zip(&pairs) {
+            pair[0] = E::from_u32(u32::from(nibbles & 15));
+            pair[1] = E::from_u32(u32::from(nibbles >> 4));
+        }
+        if len % 2 == 1 && numbers.pop() != Some(E::default()) {
+            return Err(Damage("there is a number too many"));
+        }
+        let escape = E::from_u32(ESCAPE);
+        let escaped = numbers.iter().filter(|number| **number == escape).count();
+        let large = self.planes::<E>(escaped)?;
+        if large.iter().any(|number| number.to_u32() < ESCAPE) {
+            return Err(Damage("a small number is stored as a large one"));
+        }
+        let places = numbers.iter_mut().filter(|number| **number == escape);
+        places
+            .zip(large)
+            .for_each(|(place, number)| *place = number);
+        Ok(numbers)
+    }
+
+    fn planes<E: Element>(&mut self, len: usize) -> Decoded<Vec<E>> {
         let mut numbers = Vec::new();
         let mut constant = 0;
         for byte in 0..E::BYTES {

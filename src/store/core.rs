@@ -4,29 +4,25 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
-use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::cache::BlobCache;
 use super::database::{CommitRow, Database, LayerRow, View};
 use super::entry::not_a_matrix;
-use super::head::{HeadElement, HeadState, Heads, LayerHead, Matrix, row_major};
+use super::head::{HeadState, Heads, LayerHead};
 use super::index::{Index, LayerIndex};
 use super::maintenance::Worker;
 use super::note::metadata_from_json;
 use super::options::StoreOptions;
 use super::reader::{Reader, Room, Seen};
 use super::report::{LayerInfo, ModelWeights};
-use super::state::{Finished, State};
+use super::state::State;
 use crate::history::{Coder, Element, TileSet, Tiling};
 use crate::sparse_weights::{check_inside, dense_len, vec_with_room};
 use crate::{
     Checkpoint, Delta, DenseWeights, Dtype, Error, Layer, Region, Result, StorageOptions, Tensor,
     Voxel,
 };
-
-/// Bytes of layers whose states are made side by side.
-const TOGETHER_BYTES: usize = 256 << 20;
 
 /// A store and its thread for the work behind recording, which ends with it.
 pub(crate) struct Handle {
@@ -303,11 +299,8 @@ impl Store {
             .map(|(layer, at)| layer.steps[*at] as usize)
             .max();
         let mut tensors = Vec::with_capacity(layers.len());
-        // Small layers side by side; of large ones only a few are in memory twice.
-        for together in group_by_size(&layers) {
-            for (layer, data) in together.iter().zip(self.tensors_at(view, index, together)?) {
-                tensors.push(tensor_of(&layer.0.row, data));
-            }
+        for ((layer, _), state) in layers.iter().zip(self.states_at(view, index, &layers)?) {
+            tensors.push(tensor_of(&layer.row, state.to_bytes(&layer.row)));
         }
         let Some(timestep) = timestep else {
             // Nothing is as old as that.
@@ -328,13 +321,13 @@ impl Store {
         })
     }
 
-    /// The bytes of some layers' tensors, each after the step at a place.
-    fn tensors_at(
+    /// The states of some whole layers, each after the step at a place, made side by side.
+    fn states_at(
         &self,
         view: &View,
         index: &Index,
         layers: &[(Arc<LayerIndex>, usize)],
-    ) -> Result<Vec<Bytes>> {
+    ) -> Result<Vec<HeadState>> {
         let readers: Vec<Reader> = layers
             .iter()
             .map(|(layer, _)| self.reader(view, index, layer))
@@ -348,13 +341,11 @@ impl Store {
             let mut each = readers.iter().zip(&mut states);
             each.try_for_each(|(reader, state)| state.spawn(reader, scope, &room))
         })?;
-        let mut checked = Vec::with_capacity(layers.len());
-        for (reader, state) in readers.iter().zip(states) {
-            checked.push((&reader.layer.row, state.finish(reader)?));
-        }
-        let bytes = |(row, state): (&Arc<LayerRow>, Finished)| state.into_bytes(row, &self.pool);
-        self.pool
-            .install(|| checked.into_par_iter().map(bytes).collect())
+        readers
+            .iter()
+            .zip(states)
+            .map(|(reader, state)| state.finish(reader))
+            .collect()
     }
 
     /// All tensors after the latest step.
@@ -368,7 +359,7 @@ impl Store {
         let tensors = heads
             .layers
             .iter()
-            .map(|head| tensor_of(&head.row, head.to_bytes()))
+            .map(|head| tensor_of(&head.row, head.state.to_bytes(&head.row)))
             .collect();
         let metadata = metadata_from_json(&heads.metadata)
             .ok_or_else(|| Error::damaged("a checkpoint's metadata is no JSON object"))?;
@@ -388,22 +379,20 @@ impl Store {
             return Ok(());
         }
         let heads = self.read(|view, index| {
-            let mut layers = Vec::with_capacity(index.layers.len());
+            let mut latest = Vec::with_capacity(index.layers.len());
             for row in index.layers.iter() {
                 let layer = index.layer(view, row.id)?;
-                let reader = self.reader(view, index, &layer);
-                let state = if row.matrix.is_some() {
-                    by_width!(row.dtype, E => head_of::<E>(&reader)?)
-                } else {
-                    HeadState::Whole(reader.whole(layer.steps.len() - 1)?.into())
-                };
-                layers.push(LayerHead {
-                    row: LayerRow::clone(row),
-                    latest: layer.latest() as i32,
-                    unsealed: layer.steps.len() - layer.unsealed(),
-                    state,
-                });
+                let at = layer.steps.len() - 1;
+                latest.push((layer, at));
             }
+            let states = self.states_at(view, index, &latest)?;
+            let head = |((layer, at), state): (&(Arc<LayerIndex>, usize), HeadState)| LayerHead {
+                row: LayerRow::clone(&layer.row),
+                latest: layer.steps[*at],
+                unsealed: layer.steps.len() - layer.unsealed(),
+                state,
+            };
+            let layers = latest.iter().zip(states).map(head).collect();
             let commits = index.commits_in_order();
             Ok(Heads {
                 layers,
@@ -514,32 +503,6 @@ fn newest_metadata(index: &Index, t: usize) -> &str {
         .filter(of_checkpoint)
         .max_by_key(|commit| commit.step);
     newest.map_or("{}", |commit| &commit.metadata)
-}
-
-/// Runs of layers that together are small, or single large ones.
-fn group_by_size(layers: &[(Arc<LayerIndex>, usize)]) -> Vec<&[(Arc<LayerIndex>, usize)]> {
-    let mut groups = Vec::new();
-    let (mut begin, mut bytes) = (0, 0);
-    for (end, (layer, _)) in layers.iter().enumerate() {
-        let size = layer.row.raw_bytes();
-        if end > begin && bytes + size > TOGETHER_BYTES {
-            groups.push(&layers[begin..end]);
-            (begin, bytes) = (end, 0);
-        }
-        bytes += size;
-    }
-    if begin < layers.len() {
-        groups.push(&layers[begin..]);
-    }
-    groups
-}
-
-fn head_of<E: HeadElement>(reader: &Reader) -> Result<HeadState> {
-    let tiling = reader.layer.row.tiling();
-    let set = TileSet::all(&tiling);
-    let (bits, digests) = reader.state_and_digests::<E>(reader.layer.steps.len() - 1, &set)?;
-    let bits = Arc::new(row_major(&tiling, &bits, reader.pool)?);
-    Ok(E::into_state(Matrix { bits, digests }))
 }
 
 /// The values of a region after the step at a place.

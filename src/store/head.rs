@@ -72,19 +72,19 @@ impl HeadElement for u32 {
     }
 }
 
-impl LayerHead {
+impl HeadState {
     /// The tensor's bytes as a checkpoint holds them. They are shared, not copied.
-    pub(crate) fn to_bytes(&self) -> Bytes {
-        match &self.state {
-            HeadState::Two(matrix) => bytes_of(&matrix.bits, self.row.raw_bytes()),
-            HeadState::Four(matrix) => bytes_of(&matrix.bits, self.row.raw_bytes()),
+    pub(crate) fn to_bytes(&self, row: &LayerRow) -> Bytes {
+        match self {
+            HeadState::Two(matrix) => bytes_of(&matrix.bits, row.raw_bytes()),
+            HeadState::Four(matrix) => bytes_of(&matrix.bits, row.raw_bytes()),
             HeadState::Whole(bytes) => bytes.clone(),
         }
     }
 }
 
 /// Elements as the bytes they are, `len` of them.
-pub(crate) fn bytes_of<E: Element>(bits: &Arc<Vec<E>>, len: usize) -> Bytes {
+fn bytes_of<E: Element>(bits: &Arc<Vec<E>>, len: usize) -> Bytes {
     struct Shared<E>(Arc<Vec<E>>);
 
     impl<E: Element> AsRef<[u8]> for Shared<E> {

@@ -82,8 +82,13 @@ impl<'a> Reader<'a> {
         set: &TileSet,
     ) -> Result<(Vec<E>, Vec<Digest>)> {
         let plan = self.plan::<E>(at, set.clone())?;
-        let mut state = plan.zeros()?;
-        let digests = self.each_chunk(&plan, &mut state, tile_digests)?;
+        let mut state = vec_with_room(set.len())?;
+        state.resize(set.len(), E::default());
+        let parts = set.split(&mut state, plan.chunks());
+        let digests = self.each_chunk(&plan, parts, |plan, fetched, bits, part| {
+            part.copy_from_slice(bits);
+            Ok(plan.tile_digests(fetched, bits))
+        })?;
         let digests = digests
             .into_iter()
             .flat_map(|(_, digests)| digests)
@@ -125,8 +130,8 @@ impl<'a> Reader<'a> {
         let mut plan = self.plan::<E>(steps.start.saturating_sub(1), set.clone())?;
         plan.parts.extend(self.parts(steps));
         plan.wide = self.wide(&plan.parts, set)?;
-        let mut state = plan.zeros()?;
-        let gathered = self.each_chunk(&plan, &mut state, |plan, fetched, bits| {
+        let chunks = plan.chunks().map(|chunk| (chunk, ())).collect();
+        let gathered = self.each_chunk(&plan, chunks, |plan, fetched, bits, ()| {
             let mut gathered = T::default();
             let coder = plan.decoder.coder();
             bits.iter_mut().for_each(|bits| *bits = bits.to_ordered());
@@ -301,47 +306,45 @@ impl<'a> Reader<'a> {
             .collect()
     }
 
-    /// Makes the plan's state chunk by chunk, and calls `work` for each with its plain bits. What
-    /// that gave comes back in the order of the chunks.
-    fn each_chunk<E: Element, T: Send>(
+    /// Makes the plan's state chunk by chunk, and calls `work` for each with its plain bits and
+    /// what came with it. What that gave comes back in the order of the chunks.
+    fn each_chunk<E: Element, G: Send, T: Send>(
         &self,
         plan: &Plan<'a, E>,
-        state: &mut [E],
-        work: impl Fn(&Plan<E>, &Fetched, &mut [E]) -> Result<T> + Sync,
+        chunks: Vec<(Range<usize>, G)>,
+        work: impl Fn(&Plan<E>, &Fetched, &mut [E], G) -> Result<T> + Sync,
     ) -> Result<Vec<(usize, T)>> {
         let gathered = Gathered::default();
         let room = Room::new(self.pool);
         self.pool
-            .in_place_scope(|scope| self.spawn(scope, &room, plan, state, &work, &gathered))?;
+            .in_place_scope(|scope| self.spawn(scope, &room, plan, chunks, &work, &gathered))?;
         in_order(gathered)
     }
 
     /// Fetches the blobs of a plan's chunks, and has each worked on by another thread meanwhile.
-    pub(crate) fn spawn<'s, E: Element, T: Send>(
+    pub(crate) fn spawn<'s, E: Element, G: Send + 's, T: Send>(
         &self,
         scope: &Scope<'s>,
         room: &'s Room,
         plan: &'s Plan<'a, E>,
-        state: &'s mut [E],
-        work: &'s (impl Fn(&Plan<E>, &Fetched, &mut [E]) -> Result<T> + Sync),
+        chunks: Vec<(Range<usize>, G)>,
+        work: &'s (impl Fn(&Plan<E>, &Fetched, &mut [E], G) -> Result<T> + Sync),
         gathered: &'s Gathered<T>,
     ) -> Result<()>
     where
         'a: 's,
     {
-        let chunks = self
-            .tiling()
-            .runs(CHUNK_TILES)
-            .filter(|chunk| !plan.set.within(chunk).is_empty());
-        for (chunk, bits) in plan.set.split(state, chunks) {
+        for (chunk, own) in chunks {
             let number = chunk.start;
             let fetched = self.fetch(&plan.frames, &plan.parts, chunk, &plan.set)?;
             room.enter();
             scope.spawn(move |_| {
                 let _inside = room.inside();
-                let made = ieee(|| {
-                    plan.make(&fetched, bits)?;
-                    work(plan, &fetched, bits)
+                let made = E::with_zeros(plan.chunk_len(&fetched.chunk), |bits| {
+                    ieee(|| {
+                        plan.make(&fetched, bits)?;
+                        work(plan, &fetched, bits, own)
+                    })
                 });
                 gathered
                     .lock()
@@ -460,11 +463,34 @@ impl<'a> Reader<'a> {
 }
 
 impl<E: Element> Plan<'_, E> {
-    /// Room for the state.
-    pub(crate) fn zeros(&self) -> Result<Vec<E>> {
-        let mut state = vec_with_room(self.set.len())?;
-        state.resize(self.set.len(), E::default());
-        Ok(state)
+    /// The digests of a chunk's tiles, where the plan is for a whole layer.
+    pub(crate) fn tile_digests(&self, fetched: &Fetched, bits: &[E]) -> Vec<Digest> {
+        if self.set.tiles().len() < self.decoder.tiling().count() {
+            return Vec::new();
+        }
+        let inside = self.set.within(&fetched.chunk);
+        let begin = self.set.span(inside.start).start;
+        let digest = |index| {
+            let span = self.set.span(index);
+            digest_of(bytemuck::cast_slice(
+                &bits[span.start - begin..span.end - begin],
+            ))
+        };
+        inside.map(digest).collect()
+    }
+
+    /// The chunks that hold tiles of the set.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = Range<usize>> {
+        let runs = self.decoder.tiling().runs(CHUNK_TILES);
+        runs.filter(|chunk| !self.set.within(chunk).is_empty())
+    }
+
+    /// Weights of the set in a chunk.
+    fn chunk_len(&self, chunk: &Range<usize>) -> usize {
+        self.set
+            .within(chunk)
+            .map(|index| self.set.span(index).len())
+            .sum()
     }
 
     /// Brings the zeros of a chunk to its plain bits.
@@ -531,28 +557,6 @@ impl<E: Element> Plan<'_, E> {
         }
         Ok(())
     }
-}
-
-/// The digests of a chunk's tiles, where the plan is for a whole layer.
-pub(crate) fn tile_digests<E: Element>(
-    plan: &Plan<E>,
-    fetched: &Fetched,
-    bits: &mut [E],
-) -> Result<Vec<Digest>> {
-    let inside = plan.set.within(&fetched.chunk);
-    let begin = plan.set.span(inside.start).start;
-    let digest = |index| {
-        let span = plan.set.span(index);
-        digest_of(bytemuck::cast_slice(
-            &bits[span.start - begin..span.end - begin],
-        ))
-    };
-    let whole = plan.set.tiles().len() == plan.decoder.tiling().count();
-    Ok(if whole {
-        inside.map(digest).collect()
-    } else {
-        Vec::new()
-    })
 }
 
 /// What was gathered, in the order of the chunks; of several failures the first chunk's.

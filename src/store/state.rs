@@ -1,13 +1,15 @@
+use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use rayon::{Scope, ThreadPool};
+use rayon::Scope;
 
-use super::database::{Digest, LayerRow};
-use super::head::{bytes_of, row_major};
-use super::reader::{Gathered, Plan, Reader, Room, in_order, tile_digests};
+use super::database::Digest;
+use super::decoder::Fetched;
+use super::head::{HeadElement, HeadState, Matrix};
+use super::reader::{CHUNK_TILES, Gathered, Plan, Reader, Room, in_order};
 use crate::Result;
-use crate::history::{Element, TileSet};
+use crate::history::{Element, TILE, TileSet, Tiling};
+use crate::sparse_weights::vec_with_room;
 
 /// The state of one whole layer while it is made, beside those of others.
 pub(crate) enum State<'a> {
@@ -19,15 +21,9 @@ pub(crate) enum State<'a> {
 pub(crate) struct Making<'a, E> {
     at: usize,
     plan: Plan<'a, E>,
+    /// Row-major.
     bits: Vec<E>,
     digests: Gathered<Vec<Digest>>,
-}
-
-/// A state that is what was recorded, in tile order.
-pub(crate) enum Finished {
-    Two(Vec<u16>),
-    Four(Vec<u32>),
-    Whole(Vec<u8>),
 }
 
 impl<'a> State<'a> {
@@ -60,19 +56,21 @@ impl<'a> State<'a> {
     }
 
     /// Checks what has been made.
-    pub(crate) fn finish(self, reader: &Reader<'a>) -> Result<Finished> {
-        Ok(match self {
-            State::Two(making) => Finished::Two(making.finish(reader)?),
-            State::Four(making) => Finished::Four(making.finish(reader)?),
-            State::Whole(bytes) => Finished::Whole(bytes),
-        })
+    pub(crate) fn finish(self, reader: &Reader<'a>) -> Result<HeadState> {
+        match self {
+            State::Two(making) => making.finish(reader),
+            State::Four(making) => making.finish(reader),
+            State::Whole(bytes) => Ok(HeadState::Whole(bytes.into())),
+        }
     }
 }
 
-impl<'a, E: Element> Making<'a, E> {
+impl<'a, E: HeadElement> Making<'a, E> {
     fn begin(reader: &Reader<'a>, at: usize) -> Result<Self> {
-        let plan = reader.plan(at, TileSet::all(&reader.layer.row.tiling()))?;
-        let bits = plan.zeros()?;
+        let tiling = reader.layer.row.tiling();
+        let plan = reader.plan(at, TileSet::all(&tiling))?;
+        let mut bits = vec_with_room(tiling.len())?;
+        bits.resize(tiling.len(), E::default());
         Ok(Making {
             at,
             plan,
@@ -85,39 +83,84 @@ impl<'a, E: Element> Making<'a, E> {
     where
         'a: 's,
     {
-        reader.spawn(
-            scope,
-            room,
-            &self.plan,
-            &mut self.bits,
-            &tile_digests::<E>,
-            &self.digests,
-        )
+        let chunks = rows_of_chunks(&reader.layer.row.tiling(), &mut self.bits);
+        reader.spawn(scope, room, &self.plan, chunks, &place::<E>, &self.digests)
     }
 
-    fn finish(self, reader: &Reader<'a>) -> Result<Vec<E>> {
+    fn finish(self, reader: &Reader<'a>) -> Result<HeadState> {
         let digests = in_order(self.digests)?
             .into_iter()
             .flat_map(|(_, digests)| digests)
             .collect();
         reader.check_digest(self.at, &self.plan, &digests)?;
-        Ok(self.bits)
+        Ok(E::into_state(Matrix {
+            bits: Arc::new(self.bits),
+            digests,
+        }))
     }
 }
 
-impl Finished {
-    /// The tensor's bytes as a checkpoint holds them.
-    pub(crate) fn into_bytes(self, row: &LayerRow, pool: &ThreadPool) -> Result<Bytes> {
-        fn bytes<E: Element>(row: &LayerRow, bits: &[E], pool: &ThreadPool) -> Result<Bytes> {
-            Ok(bytes_of(
-                &Arc::new(row_major(&row.tiling(), bits, pool)?),
-                row.raw_bytes(),
-            ))
+/// Puts a chunk where it belongs.
+fn place<E: Element>(
+    plan: &Plan<E>,
+    fetched: &Fetched,
+    bits: &mut [E],
+    rows: Vec<&mut [E]>,
+) -> Result<Vec<Digest>> {
+    let mut rest = &*bits;
+    for row in rows {
+        let (own, others) = rest.split_at(row.len());
+        row.copy_from_slice(own);
+        rest = others;
+    }
+    Ok(plan.tile_digests(fetched, bits))
+}
+
+/// Cuts a row-major state into the rows of its tiles: of each chunk tile by tile, row by row.
+fn rows_of_chunks<'b, E>(
+    tiling: &Tiling,
+    bits: &'b mut [E],
+) -> Vec<(Range<usize>, Vec<&'b mut [E]>)> {
+    let cols = tiling.shape().1 as usize;
+    let mut tiles: Vec<Vec<&mut [E]>> = Vec::with_capacity(tiling.count());
+    for band in bits.chunks_mut(TILE * cols) {
+        let first = tiles.len();
+        tiles.resize_with(first + tiling.across(), || Vec::with_capacity(TILE));
+        for row in band.chunks_mut(cols) {
+            for (tile, part) in tiles[first..].iter_mut().zip(row.chunks_mut(TILE)) {
+                tile.push(part);
+            }
         }
-        match self {
-            Finished::Two(bits) => bytes(row, &bits, pool),
-            Finished::Four(bits) => bytes(row, &bits, pool),
-            Finished::Whole(whole) => Ok(whole.into()),
+    }
+    let mut tiles = tiles.into_iter();
+    let chunk = |chunk: Range<usize>| {
+        let rows = tiles.by_ref().take(chunk.len()).flatten().collect();
+        (chunk, rows)
+    };
+    tiling.runs(CHUNK_TILES).map(chunk).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rows_of_tiles_are_those_of_the_layer() {
+        let tiling = Tiling::new((300, 530));
+        let mut bits: Vec<u32> = (0..300 * 530).collect();
+        for (chunk, rows) in rows_of_chunks(&tiling, &mut bits) {
+            let mut rows = rows.into_iter();
+            for tile in chunk {
+                let rect = tiling.rect(tile);
+                for row in rect.row..rect.row + rect.height {
+                    let own = rows.next().unwrap();
+                    assert_eq!(
+                        (own[0], own.len()),
+                        ((row * 530 + rect.col) as u32, rect.width)
+                    );
+                }
+            }
+            assert!(rows.next().is_none());
         }
     }
 }

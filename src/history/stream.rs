@@ -169,10 +169,13 @@ impl<'a> Reader<'a> {
         if large.iter().any(|number| number.to_u32() < ESCAPE) {
             return Err(Damage("a small number is stored as a large one"));
         }
-        let places = numbers.iter_mut().filter(|number| **number == escape);
-        places
-            .zip(large)
-            .for_each(|(place, number)| *place = number);
+        let mut large = large.into_iter();
+        // Most chunks have none, which is seen at a glance.
+        for chunk in numbers.chunks_mut(16).filter(|chunk| chunk.contains(&escape)) {
+            for place in chunk.iter_mut().filter(|number| **number == escape) {
+                *place = large.next().unwrap_or(escape);
+            }
+        }
         Ok(numbers)
     }
 

@@ -15,7 +15,7 @@ use crate::{Durability, Error, Result};
 
 /// Changes of a sealed blob, about: enough to compress well, few enough for questions about one
 /// weight.
-const BLOB_CHANGES: u64 = 4096;
+const BLOB_CHANGES: u64 = 32 << 10;
 
 /// Changes that are merged before they are written: bounds what is in memory.
 const BATCH_CHANGES: u64 = 1 << 18;
@@ -218,7 +218,7 @@ mod tests {
     fn runs_are_longer_where_little_changes() {
         let tiling = Tiling::new((1024, 1024));
         assert_eq!(run_length(&tiling, 8 << 20), 1);
-        assert_eq!(run_length(&tiling, 84_000), 2);
+        assert_eq!(run_length(&tiling, 840_000), 2);
         assert_eq!(run_length(&tiling, 10), 64);
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
 
 use super::schema::{APPLICATION_ID, FORMAT_VERSION, PAGE_SIZE, TABLES};
 use crate::{Error, Result};
@@ -220,13 +220,15 @@ fn immutable_uri(path: &Path) -> String {
 }
 
 fn not_a_store_or(path: &Path, error: rusqlite::Error) -> Error {
-    if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) {
-        return Error::NotAStore {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => Error::NotAStore {
             path: path.to_owned(),
             reason: "it is no SQLite database, or its header is damaged".to_owned(),
-        };
+        },
+        // Nothing but a header that SQLite does not know is wrong with what is asked here.
+        Some(ErrorCode::Unknown) => Error::damaged(error.to_string()).in_file(path),
+        _ => Error::sqlite(path, error),
     }
-    Error::sqlite(path, error)
 }
 
 /// Refuses files of other programs, of newer versions, and with other tables than ours.
@@ -260,16 +262,20 @@ fn check_format(connection: &Connection, path: &Path) -> Result<()> {
     let mut query = connection
         .prepare("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name")
         .map_err(failed)?;
-    let found: Vec<(String, String)> = query
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+    // As bytes: damage may have made them no text.
+    let bytes = |row: &Row, column: usize| -> rusqlite::Result<Vec<u8>> {
+        Ok(row.get_ref(column)?.as_bytes().unwrap_or_default().to_vec())
+    };
+    let found: Vec<(Vec<u8>, Vec<u8>)> = query
+        .query_map([], |row| Ok((bytes(row, 0)?, bytes(row, 1)?)))
         .and_then(Iterator::collect)
         .map_err(failed)?;
     let mut expected = TABLES;
     expected.sort_unstable();
     let same = found
         .iter()
-        .map(|(name, sql)| (name.as_str(), sql.as_str()))
-        .eq(expected);
+        .map(|(name, sql)| (&name[..], &sql[..]))
+        .eq(expected.map(|(name, sql)| (name.as_bytes(), sql.as_bytes())));
     if same {
         Ok(())
     } else {

@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use rusqlite::types::FromSql;
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, Row};
 
 use super::rows::{self, check_sum};
 use super::{Blobs, CommitRow, GroupRow, KeyframeRow, LayerRow, Members, StateRow, Tip, digest_of};
@@ -195,10 +195,9 @@ impl<'c> View<'c> {
 
     fn one<T: FromSql>(&self, sql: &str, key: i64) -> Result<Option<T>> {
         let mut query = self.connection.prepare_cached(sql).map_err(self.failed())?;
-        query
-            .query_row([key], |row| row.get(0))
-            .optional()
-            .map_err(self.failed())
+        let mut rows = query.query([key]).map_err(self.failed())?;
+        let row = rows.next().map_err(self.failed())?;
+        row.map(|row| Columns(row).get(0)).transpose()
     }
 
     fn collect<T>(

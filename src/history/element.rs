@@ -15,7 +15,7 @@ pub(crate) trait Element: Pod + Eq + Default + Send + Sync + BitOr<Output = Self
     /// The low bits of `bits`.
     fn from_u32(bits: u32) -> Self;
     fn to_ordered(self) -> Self;
-    fn from_ordered(self) -> Self;
+    fn to_plain(self) -> Self;
     /// Adds a zig-zag coded difference to ordered bits.
     fn step_by(self, code: Self) -> Self;
     /// The zig-zag coded difference of ordered bits that leads from `self` to `next`.
@@ -48,7 +48,7 @@ macro_rules! element {
             }
 
             #[inline]
-            fn from_ordered(self) -> Self {
+            fn to_plain(self) -> Self {
                 let flipped = !(((self as $signed) >> (<$unsigned>::BITS - 1)) as $unsigned);
                 self ^ (flipped | (1 << (<$unsigned>::BITS - 1)))
             }
@@ -120,11 +120,11 @@ mod tests {
     fn every_pattern_comes_back_and_every_pair_has_a_code() {
         let mut other = 1u16;
         for bits in 0..=u16::MAX {
-            assert_eq!(bits.to_ordered().from_ordered(), bits);
+            assert_eq!(bits.to_ordered().to_plain(), bits);
             other = other.wrapping_mul(25173).wrapping_add(13849);
             let code = bits.to_ordered().code_to(other.to_ordered());
             assert_eq!(code == 0, bits == other);
-            assert_eq!(bits.to_ordered().step_by(code).from_ordered(), other);
+            assert_eq!(bits.to_ordered().step_by(code).to_plain(), other);
         }
         for (from, to) in [
             (0, u32::MAX),
@@ -133,7 +133,7 @@ mod tests {
             (0x7fc0_0000, 0xff80_0001),
         ] {
             let code = u32::to_ordered(from).code_to(u32::to_ordered(to));
-            assert_eq!(u32::to_ordered(from).step_by(code).from_ordered(), to);
+            assert_eq!(u32::to_ordered(from).step_by(code).to_plain(), to);
         }
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn decode_plane<E: Element>(
     reader.finish()?;
     for (bits, number) in state.iter_mut().zip(numbers) {
         *bits = if anchored {
-            bits.to_ordered().step_by(number).from_ordered()
+            bits.to_ordered().step_by(number).to_plain()
         } else {
             number
         };

@@ -104,9 +104,9 @@ pub(crate) fn replay<E: Element>(
         let weight = ordered
             .get_mut(usize::from(place))
             .ok_or(Damage("a place is outside its tile"))?;
-        let before = weight.from_ordered();
+        let before = weight.to_plain();
         let after = match raw {
-            None => weight.step_by(code).from_ordered(),
+            None => weight.step_by(code).to_plain(),
             Some(raw) => coder
                 .after(before, raw)
                 .ok_or(Damage("a change leads to no value of the type"))?,

@@ -171,7 +171,10 @@ impl<'a> Reader<'a> {
         }
         let mut large = large.into_iter();
         // Most chunks have none, which is seen at a glance.
-        for chunk in numbers.chunks_mut(16).filter(|chunk| chunk.contains(&escape)) {
+        for chunk in numbers
+            .chunks_mut(16)
+            .filter(|chunk| chunk.contains(&escape))
+        {
             for place in chunk.iter_mut().filter(|number| **number == escape) {
                 *place = large.next().unwrap_or(escape);
             }

@@ -242,7 +242,7 @@ fn apply<E: HeadElement>(row: &LayerRow, matrix: &mut Matrix<E>, tiles: Vec<Tile
                     .and_then(|raw| coder.after(*weight, raw))
                     .unwrap_or(*weight)
             } else {
-                weight.to_ordered().step_by(code).from_ordered()
+                weight.to_ordered().step_by(code).to_plain()
             };
         }
         matrix.digests[tile] = digest;

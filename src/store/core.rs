@@ -1,5 +1,4 @@
-use std::io::ErrorKind;
-use std::ops::{Deref, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -8,101 +7,22 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::cache::BlobCache;
 use super::database::{CommitRow, Database, LayerRow, View};
+use super::deltas::deltas;
 use super::entry::not_a_matrix;
 use super::head::{HeadState, Heads, LayerHead};
 use super::index::{Index, LayerIndex};
-use super::maintenance::Worker;
 use super::note::metadata_from_json;
 use super::options::StoreOptions;
-use super::reader::{Reader, Room, Seen};
+use super::plan::Room;
+use super::reader::Reader;
+use super::region::dense_region;
 use super::report::{LayerInfo, ModelWeights};
 use super::state::State;
-use crate::history::{Coder, Element, TileSet, Tiling};
-use crate::sparse_weights::{check_inside, dense_len, vec_with_room};
+use crate::history::Element;
+use crate::sparse_weights::check_inside;
 use crate::{
     Checkpoint, Delta, DenseWeights, Dtype, Error, Layer, Region, Result, StorageOptions, Tensor,
-    Voxel,
 };
-
-/// A store and its thread for the work behind recording, which ends with it.
-pub(crate) struct Handle {
-    store: Arc<Store>,
-    /// For stores that can be written.
-    _worker: Option<Worker>,
-}
-
-impl Deref for Handle {
-    type Target = Store;
-
-    fn deref(&self) -> &Store {
-        &self.store
-    }
-}
-
-impl Handle {
-    pub(crate) fn create(path: &Path, options: StoreOptions) -> Result<Self> {
-        Handle::new(Database::create(path)?, options)
-    }
-
-    pub(crate) fn open(path: &Path, options: StoreOptions) -> Result<Self> {
-        Handle::new(Database::open(path)?, options)
-    }
-
-    pub(crate) fn open_or_create(path: &Path, options: StoreOptions) -> Result<Self> {
-        match Handle::open(path, options) {
-            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {}
-            opened => return opened,
-        }
-        match Handle::create(path, options) {
-            // Another process was faster.
-            Err(Error::AlreadyExists { .. }) => Handle::open(path, options),
-            created => created,
-        }
-    }
-
-    pub(crate) fn open_read_only(path: &Path, options: StoreOptions) -> Result<Self> {
-        Handle::new(Database::open_read_only(path)?, options)
-    }
-
-    pub(crate) fn in_memory(options: StoreOptions) -> Result<Self> {
-        Handle::new(Database::in_memory()?, options)
-    }
-
-    fn new(database: Database, options: StoreOptions) -> Result<Self> {
-        let threads = options.threads.map_or(0, |threads| threads.get());
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|i| format!("temporal-vdb-{i}"))
-            .build()
-            .map_err(|error| Error::Unexpected {
-                message: error.to_string(),
-            })?;
-        let store = Arc::new(Store {
-            cache: BlobCache::new(options.cache_bytes),
-            wake: Mutex::new(None),
-            database,
-            options,
-            pool,
-            turn: Mutex::new(()),
-            maintaining: Mutex::new(()),
-            index: Mutex::new(None),
-            heads: RwLock::new(None),
-        });
-        // A file that is damaged where everything begins is found out here.
-        store
-            .read(|_, _| Ok(()))
-            .map_err(|error| error.in_file(store.path()))?;
-        let worker = store
-            .database
-            .is_writable()
-            .then(|| Worker::start(&store))
-            .transpose()?;
-        Ok(Handle {
-            store,
-            _worker: worker,
-        })
-    }
-}
 
 /// The synchronous core of [`TemporalStore`](crate::TemporalStore), whose methods say more.
 pub(crate) struct Store {
@@ -136,6 +56,28 @@ macro_rules! by_width {
 pub(super) use by_width;
 
 impl Store {
+    pub(crate) fn new(database: Database, options: StoreOptions) -> Result<Self> {
+        let threads = options.threads.map_or(0, |threads| threads.get());
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("temporal-vdb-{i}"))
+            .build()
+            .map_err(|error| Error::Unexpected {
+                message: error.to_string(),
+            })?;
+        Ok(Store {
+            cache: BlobCache::new(options.cache_bytes),
+            wake: Mutex::new(None),
+            database,
+            options,
+            pool,
+            turn: Mutex::new(()),
+            maintaining: Mutex::new(()),
+            index: Mutex::new(None),
+            heads: RwLock::new(None),
+        })
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.database.path()
     }
@@ -503,107 +445,4 @@ fn newest_metadata(index: &Index, t: usize) -> &str {
         .filter(of_checkpoint)
         .max_by_key(|commit| commit.step);
     newest.map_or("{}", |commit| &commit.metadata)
-}
-
-/// The values of a region after the step at a place.
-fn dense_region<E: Element>(
-    reader: &Reader,
-    at: usize,
-    region: Region,
-    shape: (i32, i32),
-) -> Result<Vec<f32>> {
-    let (tiling, dtype) = (reader.layer.row.tiling(), reader.layer.row.dtype);
-    let set = TileSet::new(&tiling, tiles_of(&tiling, &region));
-    let bits = reader.state::<E>(at, &set)?;
-    let mut values = vec_with_room(dense_len(shape))?;
-    values.resize(dense_len(shape), 0.0);
-    let (rows, cols) = (region.rows(), region.cols());
-    for (index, &tile) in set.tiles().iter().enumerate() {
-        let rect = tiling.rect(tile);
-        let bits = &bits[set.span(index)];
-        let first = rect.col.max(cols.start as usize);
-        let last = (rect.col + rect.width).min(cols.end as usize);
-        for row in
-            rect.row.max(rows.start as usize)..(rect.row + rect.height).min(rows.end as usize)
-        {
-            let from = &bits[(row - rect.row) * rect.width..][first - rect.col..last - rect.col];
-            let to = (row - rows.start as usize) * shape.1 as usize + first - cols.start as usize;
-            for (value, bits) in values[to..].iter_mut().zip(from) {
-                *value = dtype.widen(bits.to_u32());
-            }
-        }
-    }
-    Ok(values)
-}
-
-/// The tiles that a region touches, ascending.
-fn tiles_of(tiling: &Tiling, region: &Region) -> Vec<usize> {
-    let tile = |row: i32, col: i32| tiling.place(row as usize, col as usize).0;
-    let (rows, cols) = (region.rows(), region.cols());
-    let first = tile(rows.start, cols.start);
-    let across = tile(rows.start, cols.end - 1) - first;
-    let down = (tile(rows.end - 1, cols.start) - first) / tiling.across();
-    (0..=down)
-        .flat_map(|row| (0..=across).map(move |col| (row, col)))
-        .map(|(row, col)| first + row * tiling.across() + col)
-        .collect()
-}
-
-/// What one step changed in one chunk of tiles: (tile, place, value).
-#[derive(Default)]
-struct Gathered {
-    deltas: Vec<(usize, u16, f32)>,
-    marks: Vec<(usize, u16, f32)>,
-}
-
-/// The changes of a range of a layer's steps.
-fn deltas(reader: &Reader, steps: std::ops::Range<usize>) -> Result<Vec<(usize, Delta)>> {
-    let row = &reader.layer.row;
-    let shape = row.matrix.ok_or_else(|| not_a_matrix(row))?;
-    let (tiling, coder) = (row.tiling(), Coder { dtype: row.dtype });
-    let mut slices: Vec<(Vec<Voxel>, Vec<Voxel>)> =
-        steps.clone().map(|_| Default::default()).collect();
-    let voxel = |(tile, place, value): (usize, u16, f32)| {
-        let rect = tiling.rect(tile);
-        let (row, col) = (
-            usize::from(place) / rect.width,
-            usize::from(place) % rect.width,
-        );
-        Voxel {
-            row: (rect.row + row) as i32,
-            col: (rect.col + col) as i32,
-            value,
-        }
-    };
-    let first = steps.start;
-    by_width!(row.dtype, E => reader.changes::<E, Vec<Gathered>>(
-        steps.clone(),
-        &TileSet::all(&tiling),
-        |gathered, Seen { at, tile, place, before, after, raw }| {
-            if gathered.is_empty() {
-                gathered.resize_with(steps.len(), Gathered::default);
-            }
-            let change = raw.unwrap_or_else(|| coder.derived(before, after));
-            let slice = &mut gathered[at - first];
-            if change.delta.to_bits() << 1 != 0 {
-                slice.deltas.push((tile, place, change.delta));
-            }
-            slice.marks.extend(change.mark.map(|mark| (tile, place, mark)));
-        },
-        |gathered| {
-            for ((deltas, marks), slice) in slices.iter_mut().zip(gathered) {
-                deltas.extend(slice.deltas.into_iter().map(voxel));
-                marks.extend(slice.marks.into_iter().map(voxel));
-            }
-        },
-    )?);
-    let delta = |(at, (mut deltas, mut marks)): (usize, (Vec<Voxel>, Vec<Voxel>))| {
-        deltas.sort_unstable_by_key(Voxel::key);
-        marks.sort_unstable_by_key(Voxel::key);
-        (
-            reader.layer.steps[at] as usize,
-            Delta::from_checked(shape, deltas, marks),
-        )
-    };
-    Ok(steps.zip(slices).map(delta).collect())
 }

@@ -1,17 +1,18 @@
 //! Groups of consecutive steps made into one: sealing and compaction.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
 use super::blob_writer::BlobWriter;
 use super::core::{Store, by_width};
 use super::database::{GroupRow, View};
-use super::decoder::{decode_block, run_of};
+use super::decoder::{Decoder, run_of};
 use super::index::{Group, Index, LayerIndex};
 use super::maintenance::Job;
 use crate::history::{Block, Element, SLAB_STEPS, TileChanges, Tiling};
-use crate::{Durability, Error, Result};
+use crate::{Durability, Result};
 
 /// Changes of a sealed blob, about: enough to compress well, few enough for questions about one
 /// weight.
@@ -121,65 +122,85 @@ impl Store {
         let in_batch = (BATCH_CHANGES * spans.len() as u64 / changes) as usize;
         let in_batch = in_batch.max(2 * self.pool().current_num_threads());
         let reader = self.file_reader(view, index, layer);
+        let merging = Merging {
+            decoder: Decoder { layer },
+            per_run,
+            steps: steps.clone(),
+        };
         let mut blobs = Vec::new();
         for batch in spans.chunks(in_batch) {
             let mut fetched = Vec::with_capacity(batch.len());
-            for span in batch {
-                let mut parts = Vec::new();
+            for tiles in batch {
+                let mut runs = Vec::new();
                 for group in &sources {
                     let length = group.row.blobs.per_run;
-                    for run in span.start / length..span.end.div_ceil(length) {
-                        parts.push((*group, run, reader.block_blob(&group.row, run)?));
+                    for run in tiles.start / length..tiles.end.div_ceil(length) {
+                        runs.push((*group, run, reader.block_blob(&group.row, run)?));
                     }
                 }
-                fetched.push((span.clone(), parts));
+                fetched.push(Span {
+                    tiles: tiles.clone(),
+                    runs,
+                });
             }
-            let one =
-                |(span, parts): (Range<usize>, Vec<(&Group, usize, std::sync::Arc<[u8]>)>)| {
-                    let mut tiles =
-                        vec![vec![TileChanges::<E>::default(); steps.len()]; span.len()];
-                    for (group, run, blob) in parts {
-                        let run = run_of(&tiling, group.row.blobs.per_run, run);
-                        let failed = |damage: crate::history::Damage| {
-                            Error::damaged(format!(
-                                "step {} of layer '{}': {}",
-                                group.row.first, layer.row.name, damage.0
-                            ))
-                        };
-                        let Some(block) =
-                            decode_block::<E>(&tiling, &group.row, run.clone(), &blob)
-                                .map_err(failed)?
-                        else {
-                            continue;
-                        };
-                        for tile in run.clone() {
-                            let by_step = block.by_step(tile - run.start).map_err(failed)?;
-                            for (step, changes) in by_step.into_iter().enumerate() {
-                                tiles[tile - span.start][group.steps.start - steps.start + step] =
-                                    changes;
-                            }
-                        }
-                    }
-                    let encode = |begin: usize| {
-                        let run = begin..span.end.min(begin + per_run);
-                        let tiles = &tiles[run.start - span.start..run.end - span.start];
-                        if tiles.iter().flatten().all(|changes| changes.len() == 0) {
-                            return Vec::new();
-                        }
-                        Block::encode(&tiling, run, tiles.iter().map(Vec::as_slice))
-                    };
-                    Ok(span
-                        .clone()
-                        .step_by(per_run)
-                        .map(encode)
-                        .collect::<Vec<_>>())
-                };
-            let done: Vec<Vec<Vec<u8>>> = self
-                .pool()
-                .install(|| fetched.into_par_iter().map(one).collect::<Result<_>>())?;
+            let done: Vec<Vec<Vec<u8>>> = self.pool().install(|| {
+                let encode = |span: &Span| merging.encode::<E>(span);
+                fetched.par_iter().map(encode).collect::<Result<_>>()
+            })?;
             blobs.extend(done.into_iter().flatten());
         }
         Ok(Merged { row, blobs })
+    }
+}
+
+/// Some tiles, and the runs of every source that make them up.
+struct Span<'a> {
+    tiles: Range<usize>,
+    runs: Vec<(&'a Group, usize, Arc<[u8]>)>,
+}
+
+/// What all spans of one merge have in common.
+struct Merging<'a> {
+    decoder: Decoder<'a>,
+    /// Tiles of a new blob.
+    per_run: usize,
+    /// Places in [`LayerIndex::steps`].
+    steps: Range<usize>,
+}
+
+impl Merging<'_> {
+    /// The new blobs of a span.
+    fn encode<E: Element>(&self, span: &Span) -> Result<Vec<Vec<u8>>> {
+        let (tiling, first) = (self.decoder.tiling(), span.tiles.start);
+        let mut tiles = vec![vec![TileChanges::<E>::default(); self.steps.len()]; span.tiles.len()];
+        for (group, run, blob) in &span.runs {
+            let run = run_of(&tiling, group.row.blobs.per_run, *run);
+            let Some(block) = self.decoder.decode::<E>(&group.row, run.clone(), blob)? else {
+                continue;
+            };
+            let before = group.steps.start - self.steps.start;
+            for tile in run.clone() {
+                let by_step = block.by_step(tile - run.start);
+                let by_step = by_step.map_err(|damage| self.decoder.damaged(&group.row, damage))?;
+                for (step, changes) in by_step.into_iter().enumerate() {
+                    tiles[tile - first][before + step] = changes;
+                }
+            }
+        }
+        let encode = |begin: usize| {
+            let run = begin..span.tiles.end.min(begin + self.per_run);
+            let tiles = &tiles[run.start - first..run.end - first];
+            if tiles.iter().flatten().all(|changes| changes.len() == 0) {
+                return Vec::new();
+            }
+            Block::encode(&tiling, run, tiles.iter().map(Vec::as_slice))
+        };
+        Ok(span
+            .tiles
+            .clone()
+            .step_by(self.per_run)
+            .map(encode)
+            .collect())
     }
 }
 

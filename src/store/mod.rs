@@ -7,7 +7,9 @@ mod commit;
 mod core;
 mod database;
 mod decoder;
+mod deltas;
 mod entry;
+mod handle;
 mod head;
 mod index;
 mod journal;
@@ -15,8 +17,10 @@ mod maintenance;
 mod merge;
 mod note;
 mod options;
+mod plan;
 mod prune;
 mod reader;
+mod region;
 mod report;
 mod state;
 mod stats;
@@ -36,7 +40,7 @@ pub use report::{LayerInfo, LayerStats, ModelWeights, StepInfo, StoreStats, Veri
 pub use step::{RecordOptions, Recorded, StepWriter, Threshold};
 pub use stored_layer::StoredLayer;
 
-use self::core::Handle;
+use handle::Handle;
 
 /// Many named layers over time, durable: every step of a run in one file, bit for bit.
 ///

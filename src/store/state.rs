@@ -6,7 +6,8 @@ use rayon::Scope;
 use super::database::Digest;
 use super::decoder::Fetched;
 use super::head::{HeadElement, HeadState, Matrix};
-use super::reader::{CHUNK_TILES, Gathered, Plan, Reader, Room, in_order};
+use super::plan::{Gathered, Plan, Room, in_order};
+use super::reader::{CHUNK_TILES, Reader};
 use crate::Result;
 use crate::history::{Element, TILE, TileSet, Tiling};
 use crate::sparse_weights::vec_with_room;
@@ -88,7 +89,7 @@ impl<'a, E: HeadElement> Making<'a, E> {
     }
 
     fn finish(self, reader: &Reader<'a>) -> Result<HeadState> {
-        let digests = in_order(self.digests)?
+        let digests: Vec<Digest> = in_order(self.digests)?
             .into_iter()
             .flat_map(|(_, digests)| digests)
             .collect();

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::core::{Handle, Store};
+use super::core::Store;
+use super::handle::Handle;
 use crate::{
     Delta, DenseWeights, Dtype, OpenVdbStorage, Region, Result, SparseWeights, StorageOptions,
     TemporalVDBStorage, blocking,

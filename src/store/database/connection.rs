@@ -12,7 +12,10 @@ use super::schema::{APPLICATION_ID, FORMAT_VERSION, PAGE_SIZE, TABLES};
 use crate::{Error, Result};
 
 /// How long to wait for another process that is opening or closing the store.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long to wait for readers, where it is no harm to go on without them.
+pub(super) const BRIEFLY: Duration = Duration::from_millis(50);
 
 /// Bytes of the log's file that stay when it begins anew.
 const KEPT_LOG: i32 = 4 << 20;

@@ -216,9 +216,15 @@ impl Database {
             .map_err(failed)?;
         let mut pages = vacuum.query([]).map_err(failed)?;
         while pages.next().map_err(failed)?.is_some() {}
+        // A long read keeps the log from being emptied. Nobody is to wait for it meanwhile.
         connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(failed)
+            .busy_timeout(connection::BRIEFLY)
+            .map_err(failed)?;
+        let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        connection
+            .busy_timeout(connection::PATIENCE)
+            .map_err(failed)?;
+        emptied.map_err(failed)
     }
 
     /// Bytes that are on the disk now.

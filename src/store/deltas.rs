@@ -1,0 +1,68 @@
+//! Changes of steps as deltas and exact marks.
+
+use std::ops::Range;
+
+use super::core::by_width;
+use super::entry::not_a_matrix;
+use super::reader::{Reader, Seen};
+use crate::history::{Coder, TileSet};
+use crate::{Delta, Result, Voxel};
+
+/// What one step changed in one chunk of tiles: (tile, place, value).
+#[derive(Default)]
+struct Gathered {
+    deltas: Vec<(usize, u16, f32)>,
+    marks: Vec<(usize, u16, f32)>,
+}
+
+/// The changes of a range of a layer's steps.
+pub(super) fn deltas(reader: &Reader, steps: Range<usize>) -> Result<Vec<(usize, Delta)>> {
+    let row = &reader.layer.row;
+    let shape = row.matrix.ok_or_else(|| not_a_matrix(row))?;
+    let (tiling, coder) = (row.tiling(), Coder { dtype: row.dtype });
+    let mut slices: Vec<(Vec<Voxel>, Vec<Voxel>)> =
+        steps.clone().map(|_| Default::default()).collect();
+    let voxel = |(tile, place, value): (usize, u16, f32)| {
+        let rect = tiling.rect(tile);
+        let (row, col) = (
+            usize::from(place) / rect.width,
+            usize::from(place) % rect.width,
+        );
+        Voxel {
+            row: (rect.row + row) as i32,
+            col: (rect.col + col) as i32,
+            value,
+        }
+    };
+    let first = steps.start;
+    by_width!(row.dtype, E => reader.changes::<E, Vec<Gathered>>(
+        steps.clone(),
+        &TileSet::all(&tiling),
+        |gathered, Seen { at, tile, place, before, after, raw }| {
+            if gathered.is_empty() {
+                gathered.resize_with(steps.len(), Gathered::default);
+            }
+            let change = raw.unwrap_or_else(|| coder.derived(before, after));
+            let slice = &mut gathered[at - first];
+            if change.delta.to_bits() << 1 != 0 {
+                slice.deltas.push((tile, place, change.delta));
+            }
+            slice.marks.extend(change.mark.map(|mark| (tile, place, mark)));
+        },
+        |gathered| {
+            for ((deltas, marks), slice) in slices.iter_mut().zip(gathered) {
+                deltas.extend(slice.deltas.into_iter().map(voxel));
+                marks.extend(slice.marks.into_iter().map(voxel));
+            }
+        },
+    )?);
+    let delta = |(at, (mut deltas, mut marks)): (usize, (Vec<Voxel>, Vec<Voxel>))| {
+        deltas.sort_unstable_by_key(Voxel::key);
+        marks.sort_unstable_by_key(Voxel::key);
+        (
+            reader.layer.steps[at] as usize,
+            Delta::from_checked(shape, deltas, marks),
+        )
+    };
+    Ok(steps.zip(slices).map(delta).collect())
+}

@@ -1,0 +1,182 @@
+//! How a state comes about, chunk by chunk, and how chunks wait for each other.
+
+use std::ops::Range;
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use rayon::ThreadPool;
+
+use super::database::{Digest, KeyframeRow, digest_of};
+use super::decoder::{Decoder, Fetched, Part, Wide, run_of};
+use super::reader::CHUNK_TILES;
+use crate::Result;
+use crate::history::{Block, Damage, Element, TileSet, apply};
+
+/// Chunks for each thread whose blobs have been fetched and that wait to be worked on: bounds what
+/// is in memory.
+const WAITING: usize = 4;
+
+/// How a state comes about: keyframes, each upon the one before, then parts of groups; and what is
+/// looked through after it.
+pub(crate) struct Plan<'a, E> {
+    pub(crate) decoder: Decoder<'a>,
+    pub(crate) set: TileSet,
+    pub(crate) frames: Vec<&'a KeyframeRow>,
+    pub(crate) parts: Vec<Part<'a>>,
+    /// How many of the parts lead to the state.
+    pub(crate) leading: usize,
+    pub(crate) wide: Wide<E>,
+}
+
+/// What the chunks of a plan gave, by their place among them.
+pub(crate) type Gathered<T> = Mutex<Vec<(usize, Result<T>)>>;
+
+impl<E: Element> Plan<'_, E> {
+    /// The digests of a chunk's tiles, where the plan is for a whole layer.
+    pub(crate) fn tile_digests(&self, fetched: &Fetched, bits: &[E]) -> Vec<Digest> {
+        if self.set.tiles().len() < self.decoder.tiling().count() {
+            return Vec::new();
+        }
+        let inside = self.set.within(&fetched.chunk);
+        let begin = self.set.span(inside.start).start;
+        let digest = |index| {
+            let span = self.set.span(index);
+            digest_of(bytemuck::cast_slice(
+                &bits[span.start - begin..span.end - begin],
+            ))
+        };
+        inside.map(digest).collect()
+    }
+
+    /// The chunks that hold tiles of the set.
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = Range<usize>> {
+        let runs = self.decoder.tiling().runs(CHUNK_TILES);
+        runs.filter(|chunk| !self.set.within(chunk).is_empty())
+    }
+
+    /// Weights of the set in a chunk.
+    pub(crate) fn chunk_len(&self, chunk: &Range<usize>) -> usize {
+        self.set
+            .within(chunk)
+            .map(|index| self.set.span(index).len())
+            .sum()
+    }
+
+    /// Brings the zeros of a chunk to its plain bits.
+    pub(crate) fn make(&self, fetched: &Fetched, bits: &mut [E]) -> Result<()> {
+        self.decoder
+            .decode_frames(&self.frames, fetched, &self.set, bits)?;
+        if self.leading > 0 {
+            let coder = self.decoder.coder();
+            bits.iter_mut().for_each(|bits| *bits = bits.to_ordered());
+            self.each_tile(
+                0..self.leading,
+                fetched,
+                bits,
+                |part, block, index, _, ordered| apply(block, index, &part.steps, coder, ordered),
+            )?;
+            bits.iter_mut().for_each(|bits| *bits = bits.to_plain());
+        }
+        Ok(())
+    }
+
+    /// Calls `work` for each tile of a chunk and each of some parts, in the order of time, with the
+    /// tile's block and ordered bits.
+    pub(crate) fn each_tile(
+        &self,
+        parts: Range<usize>,
+        fetched: &Fetched,
+        bits: &mut [E],
+        mut work: impl FnMut(
+            &Part,
+            &Block<E>,
+            usize,
+            usize,
+            &mut [E],
+        ) -> std::result::Result<(), Damage>,
+    ) -> Result<()> {
+        let (decoder, tiling) = (self.decoder, self.decoder.tiling());
+        let begin = self.set.span(self.set.within(&fetched.chunk).start).start;
+        for at in parts {
+            let part = &self.parts[at];
+            let row = &part.group.row;
+            let per_run = row.blobs.per_run;
+            let mut on_block = |block: &Block<E>, run: &Range<usize>| -> Result<()> {
+                let both = run.start.max(fetched.chunk.start)..run.end.min(fetched.chunk.end);
+                for index in self.set.within(&both) {
+                    let (tile, span) = (self.set.tiles()[index], self.set.span(index));
+                    let ordered = &mut bits[span.start - begin..span.end - begin];
+                    work(part, block, tile - run.start, tile, ordered)
+                        .map_err(|damage| decoder.damaged(row, damage))?;
+                }
+                Ok(())
+            };
+            if per_run > CHUNK_TILES {
+                let run = fetched.chunk.start / per_run;
+                if let Some(block) = &self.wide[at][run] {
+                    on_block(block, &run_of(&tiling, per_run, run))?;
+                }
+            }
+            for (run, blob) in &fetched.runs[at] {
+                let run = run_of(&tiling, per_run, *run);
+                if let Some(block) = decoder.decode(row, run.clone(), blob)? {
+                    on_block(&block, &run)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What was gathered, in the order of the chunks; of several failures the first chunk's.
+pub(crate) fn in_order<T>(gathered: Gathered<T>) -> Result<Vec<(usize, T)>> {
+    let mut gathered = gathered
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    gathered.sort_unstable_by_key(|(number, _)| *number);
+    gathered
+        .into_iter()
+        .map(|(number, made)| Ok((number, made?)))
+        .collect()
+}
+
+/// How many chunks may wait at a time.
+pub(crate) struct Room {
+    waiting: Mutex<usize>,
+    left: Condvar,
+    limit: usize,
+}
+
+/// One of those that wait or are worked on.
+pub(crate) struct Inside<'r>(&'r Room);
+
+impl Room {
+    pub(crate) fn new(pool: &ThreadPool) -> Self {
+        Room {
+            waiting: Mutex::new(0),
+            left: Condvar::new(),
+            limit: WAITING * pool.current_num_threads(),
+        }
+    }
+
+    pub(crate) fn enter(&self) {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = |waiting: &mut usize| *waiting >= self.limit;
+        let waiting = self.left.wait_while(waiting, full);
+        *waiting.unwrap_or_else(PoisonError::into_inner) += 1;
+    }
+
+    pub(crate) fn inside(&self) -> Inside<'_> {
+        Inside(self)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        *self
+            .0
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.left.notify_one();
+    }
+}

@@ -1,5 +1,5 @@
-//! The bridge to the C++ kernels. `include/temporal_vdb/bridge.h` reads the same; only `grid.rs`
-//! and `float_mode.rs` may use this.
+//! The bridge to the C++ kernels. `include/temporal_vdb/bridge.h` reads the same; only `grid.rs`,
+//! `float_mode.rs` and `freed_memory.rs` may use this.
 #![allow(unsafe_code)]
 
 use std::path::PathBuf;
@@ -41,6 +41,8 @@ mod bridge {
         type LayerFile;
 
         fn ieee_mode() -> UniquePtr<FloatMode>;
+        fn release_freed_memory();
+        fn return_freed_memory_early();
         fn new_grid(
             name: &str,
             rows: i32,

@@ -39,6 +39,8 @@ mod error;
 mod ffi;
 mod figures;
 mod float_mode;
+#[doc(hidden)]
+pub mod freed_memory;
 mod grid;
 mod history;
 mod layer;

@@ -11,6 +11,10 @@
 #include <new>
 #include <stdexcept>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 namespace temporal_vdb {
 
 // src/ffi.rs states the same layouts.
@@ -94,6 +98,20 @@ std::string describe_current_exception() noexcept {
 }
 
 std::unique_ptr<FloatMode> ieee_mode() { return std::make_unique<FloatMode>(); }
+
+void release_freed_memory() noexcept {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
+
+void return_freed_memory_early() noexcept {
+#ifdef __GLIBC__
+  constexpr int bytes = 1 << 20;
+  mallopt(M_MMAP_THRESHOLD, bytes);
+  mallopt(M_TRIM_THRESHOLD, bytes);
+#endif
+}
 
 std::unique_ptr<TemporalGrid> new_grid(rust::Str name, std::int32_t rows, std::int32_t cols,
                                        std::int32_t threads, std::size_t spare_bytes) {

@@ -26,6 +26,13 @@ namespace bridge {
 std::string describe_current_exception() noexcept;
 
 std::unique_ptr<FloatMode> ieee_mode();
+
+/// Gives memory that has been freed back to the system, where the C library knows how.
+void release_freed_memory() noexcept;
+
+/// From now on the C library keeps little of what is freed, where it knows how.
+void return_freed_memory_early() noexcept;
+
 std::unique_ptr<TemporalGrid> new_grid(rust::Str name, std::int32_t rows, std::int32_t cols,
                                        std::int32_t threads, std::size_t spare_bytes);
 rust::String grid_name(const TemporalGrid& grid);

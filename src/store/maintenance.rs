@@ -15,7 +15,7 @@ use super::index::{Group, LONGEST_GROUP, LayerIndex};
 use super::options::Favor;
 use super::reader::CHUNK_TILES;
 use crate::history::{SLAB_STEPS, TileSet, encode_plane};
-use crate::{Durability, Error, Result};
+use crate::{Durability, Error, Result, freed_memory};
 
 /// Bytes of SQLite's log from which on it is copied into the file.
 const LONG_LOG: u64 = 8 << 20;
@@ -75,6 +75,7 @@ impl Worker {
             // What fails here has lost nothing: the steps are in the journal, and the next time it
             // is tried again. Who wants to know asks `settle`.
             let _ = store.maintain();
+            freed_memory::release();
         }
     }
 }
@@ -209,6 +210,7 @@ impl Store {
     pub(crate) fn settle(&self) -> Result<()> {
         self.check_writable()?;
         self.maintain()?;
+        freed_memory::release();
         self.database().give_back()
     }
 

@@ -55,6 +55,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage,
             130 interrupted with Ctrl-C.";
 
 fn main() -> ExitCode {
+    temporal_vdb::freed_memory::return_early();
     match run(&Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::report(&error),

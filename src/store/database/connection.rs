@@ -21,7 +21,7 @@ pub(super) const BRIEFLY: Duration = Duration::from_millis(50);
 const KEPT_LOG: i32 = 4 << 20;
 
 /// Memory for pages that each connection may take.
-const CACHE_KIB: i32 = 512;
+const CACHE_KIB: i32 = 256;
 
 /// Statements that each connection keeps prepared.
 const STATEMENTS: usize = 32;

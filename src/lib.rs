@@ -6,9 +6,11 @@
 //! plus all deltas up to t, in that order, in IEEE binary32: the same bits whatever the number of
 //! threads, before and after pruning.
 //!
-//! [`OpenVdbStorage`] keeps one layer in memory and is used through [`TemporalVDBStorage`] and
-//! methods of its own; [`DenseDetector`] and [`DeltaDetector`] find what changed from one set of
-//! weights to the next.
+//! Two things hold layers, and both are used through [`TemporalVDBStorage`] and methods of their
+//! own. [`TemporalStore`] is durable: many named layers, whose history rests compressed in one file,
+//! and any range of which becomes a grid again ([`StoredLayer::grid`]). [`OpenVdbStorage`] keeps one
+//! layer in memory, all of it in grids, for live adaptation; [`DenseDetector`] and
+//! [`DeltaDetector`] find what changed from one set of weights to the next for it.
 //!
 //! ```
 //! use temporal_vdb::{DenseDetector, OpenVdbStorage, TemporalVDBStorage};

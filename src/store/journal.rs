@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::blob_writer::BlobWriter;
 use super::commit::{TileUpdate, TileUpdates, Update};
 use super::core::Store;
-use super::database::{Batch, Blobs, Digest, GroupRow, StateRow, digest_of};
+use super::database::{Batch, Digest, GroupRow, StateRow, digest_of};
 use super::entry::{Entry, Source, not_a_matrix};
 use super::head::{
     HeadElement, HeadState, Heads, LayerHead, Matrix, copy_tile, gather_tile, same_tile,
@@ -18,8 +18,11 @@ use crate::float_mode::ieee;
 use crate::history::{Block, Coder, TileChanges, Tiling};
 use crate::{Change, Error, Result};
 
-/// Tiles of a journal's blob, at least.
-const JOURNAL_RUN: usize = 16;
+/// Runs of tiles that a step of small layers is cut into, about: enough for all threads.
+const STEP_RUNS: usize = 16;
+
+/// Tiles of a run, at most, where that does not make too many.
+const LONG_RUN: usize = 16;
 
 /// Blobs of a layer's journal entry, about, at most.
 const JOURNAL_BLOBS: usize = 256;
@@ -46,15 +49,23 @@ impl Store {
         step: i32,
         entries: &[Entry],
     ) -> Result<Vec<(u32, Update, StateRow)>> {
-        let runs: Vec<(usize, Range<usize>)> = entries
+        let tiling = |entry: &Entry| heads.layers[entry.id as usize].row.tiling();
+        let together = entries.iter().map(|entry| tiling(entry).count()).sum();
+        let mut written: Vec<Entered> = entries
             .iter()
-            .enumerate()
-            .flat_map(|(at, entry)| {
-                let tiling = heads.layers[entry.id as usize].row.tiling();
-                tiling.runs(journal_run(&tiling)).map(move |run| (at, run))
+            .map(|entry| Entered {
+                per_run: journal_run(&tiling(entry), together),
+                ..Entered::default()
             })
             .collect();
-        let mut written: Vec<Entered> = entries.iter().map(|_| Entered::default()).collect();
+        let runs: Vec<(usize, Range<usize>)> = entries
+            .iter()
+            .zip(&written)
+            .enumerate()
+            .flat_map(|(at, (entry, own))| {
+                tiling(entry).runs(own.per_run).map(move |run| (at, run))
+            })
+            .collect();
         for group in runs.chunks(BATCH_RUNS) {
             let encode = |(at, run): &(usize, Range<usize>)| {
                 let entry = &entries[*at];
@@ -84,6 +95,8 @@ impl Store {
 /// What has been written of one layer's step.
 #[derive(Default)]
 struct Entered {
+    /// Tiles of each run.
+    per_run: usize,
     blobs: Option<BlobWriter>,
     /// Runs without changes before the first one with some.
     skipped: usize,
@@ -105,7 +118,7 @@ impl Entered {
             }
             (blob, Some(blobs)) => blobs.put(batch, &blob.unwrap_or_default(), sum),
             (Some(blob), none) => {
-                let blobs = none.insert(BlobWriter::new(0));
+                let blobs = none.insert(BlobWriter::new(self.per_run));
                 for _ in 0..self.skipped {
                     blobs.put(batch, &[], sum)?;
                 }
@@ -115,7 +128,7 @@ impl Entered {
     }
 
     fn finish(self, batch: &Batch, head: &LayerHead, step: i32) -> Result<(u32, Update, StateRow)> {
-        let (id, tiling) = (head.row.id, head.row.tiling());
+        let id = head.row.id;
         if let Some(blobs) = self.blobs {
             batch.put_group(&GroupRow {
                 layer: id,
@@ -124,10 +137,7 @@ impl Entered {
                 steps: 1,
                 level: 0,
                 changes: self.changes,
-                blobs: Blobs {
-                    per_run: journal_run(&tiling),
-                    ..blobs.finish()
-                },
+                blobs: blobs.finish(),
             })?;
         }
         let mut digests = match &head.state {
@@ -146,8 +156,13 @@ impl Entered {
     }
 }
 
-fn journal_run(tiling: &Tiling) -> usize {
-    JOURNAL_RUN.max(tiling.count().div_ceil(JOURNAL_BLOBS).next_power_of_two())
+/// Tiles of each run of a layer, a power of two, in a step that has `together` tiles of all layers.
+fn journal_run(tiling: &Tiling, together: usize) -> usize {
+    let shared = together
+        .div_ceil(STEP_RUNS)
+        .next_power_of_two()
+        .min(LONG_RUN);
+    shared.max(tiling.count().div_ceil(JOURNAL_BLOBS).next_power_of_two())
 }
 
 /// What a step changes in a run of tiles.

@@ -23,6 +23,9 @@ const KEPT_LOG: i32 = 4 << 20;
 /// Memory for pages that each connection may take.
 const CACHE_KIB: i32 = 256;
 
+/// The same for the one that writes.
+const WRITER_CACHE_KIB: i32 = 1024;
+
 /// Statements that each connection keeps prepared.
 const STATEMENTS: usize = 32;
 
@@ -155,6 +158,10 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection> {
     let failed = |error| Error::sqlite(path, error);
     connection
         .query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
+        .map_err(failed)?;
+    // A step fits, so that its pages are written once.
+    connection
+        .pragma_update(None, "cache_size", -WRITER_CACHE_KIB)
         .map_err(failed)?;
     // Checkpoints are made off the path of those who record.
     connection

@@ -103,8 +103,8 @@ impl Recording {
         self.record.len()
     }
 
-    /// Seconds per step, with all that happened behind recording.
-    pub(super) fn record_s(&self) -> f64 {
+    /// Seconds per step, until all that happens behind recording is done too.
+    pub(super) fn settled_s(&self) -> f64 {
         (self.record.iter().sum::<f64>() + self.settle) / self.steps() as f64
     }
 }

@@ -75,13 +75,14 @@ impl Report {
         )
     }
 
+    /// Until a step is on the disk.
     pub(super) fn record_ratio(&self) -> f64 {
-        ratio(self.recording.record_s(), mean(&self.recording.write))
+        ratio(mean(&self.recording.record), mean(&self.recording.write))
     }
 
-    /// Without the work behind recording that was not done when the last step was recorded.
-    pub(super) fn record_ratio_foreground(&self) -> f64 {
-        ratio(mean(&self.recording.record), mean(&self.recording.write))
+    /// With the work behind recording that was not done when the last step was recorded.
+    pub(super) fn record_ratio_settled(&self) -> f64 {
+        ratio(self.recording.settled_s(), mean(&self.recording.write))
     }
 
     pub(super) fn checkout_ratio(&self) -> f64 {
@@ -144,11 +145,11 @@ impl Report {
     fn recording_json(&self) -> Value {
         let recording = &self.recording;
         json!({
-            "record_s": recording.record_s(),
+            "record_s": mean(&recording.record),
             "write_checkpoint_s": mean(&recording.write),
             "record_ratio": self.record_ratio(),
-            "record_foreground_s": mean(&recording.record),
-            "record_ratio_foreground": self.record_ratio_foreground(),
+            "record_settled_s": recording.settled_s(),
+            "record_ratio_settled": self.record_ratio_settled(),
             "record_base_s": recording.record.first(),
             "settle_s": recording.settle,
             "bytes_written_per_change": self.per_change(recording.bytes_written as f64),

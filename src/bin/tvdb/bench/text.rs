@@ -85,19 +85,24 @@ fn sizes(report: &Report) -> String {
 fn recording(report: &Report) -> String {
     let recording = &report.recording;
     let (write, record) = (mean(&recording.write), mean(&recording.record));
-    let all = report.recording.record_s();
-    let ratios = [report.record_ratio(), report.record_ratio_foreground()].map(Some);
+    let settled = report.recording.settled_s();
+    let ratios = [report.record_ratio(), report.record_ratio_settled()].map(Some);
     let written = report.per_change(recording.bytes_written as f64);
     table(
         "RECORDING a step, so that it is safe on the disk",
         &[
             Line("its file", seconds(write), None, "written and synced"),
-            Line("in the store", seconds(all), ratios[0], "all work for it"),
             Line(
-                "  waited for",
+                "in the store",
                 seconds(record),
+                ratios[0],
+                "until it is safe",
+            ),
+            Line(
+                "  and behind it",
+                seconds(settled),
                 ratios[1],
-                "the rest is behind",
+                "until all is settled",
             ),
             Line(
                 "written for a change",

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use rayon::prelude::*;
@@ -105,11 +105,16 @@ impl Store {
         self.maintain_with(false, false)
     }
 
-    fn maintain_with(&self, short: bool, eager: bool) -> Result<()> {
-        let _alone = self
-            .maintaining
+    /// The right to merge groups and to make keyframes, or to keep others from it. Taken before the
+    /// right to bring the store to its next step.
+    pub(super) fn maintenance_turn(&self) -> MutexGuard<'_, ()> {
+        self.maintaining
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn maintain_with(&self, short: bool, eager: bool) -> Result<()> {
+        let _alone = self.maintenance_turn();
         let layers = self.read(|_, index| {
             let matrices = index.layers.iter().filter(|row| row.matrix.is_some());
             Ok(matrices.map(|row| row.id).collect::<Vec<_>>())

@@ -10,6 +10,8 @@ impl Store {
     /// Groups of older steps alone are dropped; one that holds some of the kept ones stays, and its
     /// older steps are hidden.
     pub(crate) fn prune_history(&self, id: u32, keep_last: usize) -> Result<()> {
+        // Whoever merges groups or makes keyframes counts on the steps that it has seen.
+        let _alone = self.maintenance_turn();
         let _turn = self.write_turn()?;
         let pruned = self.database().write(self.options().durability, |batch| {
             let index = self.index_of(batch)?;
@@ -76,12 +78,14 @@ impl Store {
                 (seq, _) => seq,
             });
         }
-        let mut chain: Digest = index.tip.anchor;
-        for commit in index
-            .commits_in_order()
+        // The metadata of the oldest state may be that of an older checkpoint.
+        let commits = index.commits_in_order();
+        let with_metadata = commits
             .iter()
-            .take_while(|commit| commit.seq < first)
-        {
+            .rfind(|commit| commit.seq <= first && !commit.metadata.is_empty());
+        first = with_metadata.map_or(first, |commit| commit.seq);
+        let mut chain: Digest = index.tip.anchor;
+        for commit in commits.iter().take_while(|commit| commit.seq < first) {
             chain = commit.chain(&chain);
         }
         if first > index.tip.first_seq {

@@ -6,10 +6,15 @@
 mod bad_input;
 mod concurrency;
 mod conformance;
+mod durability;
+mod golden;
 mod host_float_mode;
 mod lossless;
 mod model;
+#[cfg(feature = "cli")]
+mod program;
 mod properties;
+mod pruning;
 mod store_properties;
 #[path = "../support/traces.rs"]
 mod traces;

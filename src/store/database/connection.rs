@@ -155,6 +155,13 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection> {
     let failed = |error| not_a_store_or(path, error);
     let connection = open_writer(path).map_err(failed)?;
     check_format(&connection, path)?;
+    // SQLite itself would say so at the first step.
+    if connection.is_readonly(rusqlite::MAIN_DB).map_err(failed)? {
+        return Err(Error::Io {
+            path: path.to_owned(),
+            source: std::io::ErrorKind::PermissionDenied.into(),
+        });
+    }
     let failed = |error| Error::sqlite(path, error);
     connection
         .query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))

@@ -1,0 +1,326 @@
+//! Files that earlier versions have written are read for ever: the golden files hold runs that are
+//! told by plain arithmetic (`golden/run.rs`), and every answer about them is compared with it.
+//!
+//! When the format's version goes up, set `NEWEST` and make files of that version:
+//!
+//! ```sh
+//! cargo test --test suite golden::make_golden_files -- --ignored
+//! ```
+//!
+//! They are added beside the older ones, which stay as they are.
+
+mod check;
+mod layer;
+mod perform;
+mod run;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rusqlite::Connection;
+use serde_json::Value;
+use temporal_vdb::{Error, Favor, StoreOptions, TemporalStore};
+
+use check::check;
+use perform::perform;
+use run::Run;
+
+/// The newest version of the format, which new golden files have.
+const NEWEST: i32 = 1;
+
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/suite/golden");
+
+fn file_name(run: &str, version: i32) -> String {
+    format!("{run}.v{version}.tvdb")
+}
+
+/// A golden file, copied to where it can be written, and what it holds.
+struct Golden {
+    folder: tempfile::TempDir,
+    name: String,
+    run: Run,
+}
+
+impl Golden {
+    fn all() -> Vec<Golden> {
+        let mut files = Vec::new();
+        for version in 1..=NEWEST {
+            for (name, run) in run::all() {
+                let name = file_name(name, version);
+                let folder = tempfile::tempdir().unwrap();
+                std::fs::copy(Path::new(FOLDER).join(&name), folder.path().join(&name)).unwrap();
+                files.push(Golden { folder, name, run });
+            }
+        }
+        files
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join(&self.name)
+    }
+}
+
+#[tokio::test]
+async fn golden_files_are_read() {
+    for golden in Golden::all() {
+        let store = TemporalStore::open_read_only(golden.path(), StoreOptions::default());
+        check(&store.await.unwrap(), &golden.run).await;
+    }
+}
+
+#[tokio::test]
+async fn golden_files_are_carried_on() {
+    for mut golden in Golden::all() {
+        let path = golden.path();
+        let open = || TemporalStore::open(&path, StoreOptions::default());
+        let store = open().await.unwrap();
+        golden.run.carry_on();
+        let newest = golden.run.operations.last().unwrap();
+        perform(&store, &golden.run, newest).await;
+        store.compact().await.unwrap();
+        drop(store);
+        check(&open().await.unwrap(), &golden.run).await;
+    }
+}
+
+/// Not a test: makes golden files of the newest version, where there are none yet.
+#[tokio::test]
+#[ignore = "writes into the source tree"]
+async fn make_golden_files() {
+    for (name, run) in run::all() {
+        let name = file_name(name, NEWEST);
+        let target = Path::new(FOLDER).join(&name);
+        if target.exists() {
+            eprintln!("{} is there already, and stays", target.display());
+            continue;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(&name);
+        // Keyframes, although the layers are small.
+        let options = StoreOptions {
+            favor: Favor::Reads,
+            ..StoreOptions::default()
+        };
+        let store = TemporalStore::create(&path, options).await.unwrap();
+        for operation in &run.operations {
+            perform(&store, &run, operation).await;
+        }
+        store.settle().await.unwrap();
+        check(&store, &run).await;
+        drop(store);
+        let log = std::fs::metadata(folder.path().join(name + "-wal"));
+        assert_eq!(
+            log.map_or(0, |log| log.len()),
+            0,
+            "the log is part of the store"
+        );
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(
+            bytes[60..64],
+            NEWEST.to_be_bytes(),
+            "NEWEST is not what this version writes"
+        );
+        std::fs::write(&target, bytes).unwrap();
+    }
+}
+
+/// The files show what they were made to show.
+#[test]
+fn golden_files_have_every_form() {
+    let folder = tempfile::tempdir().unwrap();
+    for version in 1..=NEWEST {
+        let open = |run: &str| {
+            let name = file_name(run, version);
+            std::fs::copy(Path::new(FOLDER).join(&name), folder.path().join(&name)).unwrap();
+            Connection::open(folder.path().join(&name)).unwrap()
+        };
+        let all = |database: &Connection, sql: &str| {
+            let mut query = database.prepare(sql).unwrap();
+            let found = query.query_map([], |row| row.get(0)).unwrap();
+            found.collect::<Result<BTreeSet<i64>, _>>().unwrap()
+        };
+        let full = open("full");
+        assert_eq!(all(&full, "SELECT level FROM groups"), [0, 1, 2].into());
+        // Runs of one tile, of some, and of more than a keyframe's blob has.
+        assert_eq!(
+            all(&full, "SELECT per_run FROM groups WHERE level > 0"),
+            [1, 2, 8].into()
+        );
+        assert_eq!(
+            all(&full, "SELECT changes = 0 FROM groups WHERE level > 0"),
+            [0, 1].into()
+        );
+        assert_eq!(
+            all(&full, "SELECT steps % 8 = 0 FROM groups WHERE level > 0"),
+            [0, 1].into()
+        );
+        let later = "FROM keyframes JOIN layers ON id = layer WHERE step > oldest AND rows > 0";
+        assert_eq!(
+            all(&full, &format!("SELECT anchor IS NULL {later}")),
+            [0, 1].into()
+        );
+        assert_eq!(
+            all(&full, "SELECT members IS NULL FROM commits"),
+            [0, 1].into()
+        );
+        let forms = "SELECT DISTINCT substr(data, 1, 1) FROM groups JOIN blobs \
+                     ON id >= blob AND id < blob + length(manifest) / 8 WHERE data <> x''";
+        let mut query = full.prepare(forms).unwrap();
+        let forms = query.query_map([], |row| row.get(0)).unwrap();
+        let forms = forms.collect::<Result<BTreeSet<Vec<u8>>, _>>().unwrap();
+        assert_eq!(forms, [0, 1, 2, 3].map(|form| vec![form]).into());
+
+        let pruned = open("pruned");
+        assert!(all(&pruned, "SELECT first_seq > 1 FROM tip").contains(&1));
+        let hidden = "SELECT count(*) FROM groups JOIN layers ON id = layer WHERE first <= oldest";
+        assert_eq!(all(&pruned, hidden), [2].into());
+    }
+}
+
+/// A file with other tables is refused, so the document must have them to the letter.
+#[test]
+fn the_document_has_the_tables() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/format.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let document = document.split_whitespace().collect::<Vec<_>>().join(" ");
+    let golden = Golden::all().pop().unwrap(); // of the newest version
+    let database = Connection::open(golden.path()).unwrap();
+    let mut query = database.prepare("SELECT sql FROM sqlite_schema").unwrap();
+    let tables = query.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let tables: Vec<String> = tables.map(Result::unwrap).collect();
+    assert_eq!(tables.len(), 6);
+    for table in tables {
+        assert!(document.contains(&table), "{table}");
+    }
+}
+
+/// A reader in another language, which does what `docs/format.md` says, finds the same states.
+#[test]
+fn an_independent_reader_finds_the_same_states() {
+    for golden in Golden::all() {
+        let Some(output) = read_store(&golden.path(), golden.run.times()) else {
+            return;
+        };
+        let mut rest = &output[..];
+        for t in golden.run.times() {
+            for layer in &golden.run.layers {
+                let Some((step, bytes)) = layer.state_at(t) else {
+                    continue;
+                };
+                let end = rest.iter().position(|byte| *byte == b'\n').unwrap();
+                let header: Value = serde_json::from_slice(&rest[..end]).unwrap();
+                let data = &rest[end + 1..][..bytes.len()];
+                rest = &rest[end + 1 + bytes.len()..];
+                let expected = serde_json::json!({
+                    "at": t,
+                    "layer": layer.name,
+                    "dtype": layer.dtype.name(),
+                    "shape": layer.shape,
+                    "step": step,
+                    "bytes": bytes.len(),
+                });
+                assert_eq!(header, expected);
+                assert!(data == bytes, "{} at {t}", layer.name);
+            }
+        }
+        assert!(rest.is_empty());
+    }
+}
+
+/// What the reader prints of some times, or `None` and a loud word where its modules are missing;
+/// in CI that is a failure.
+fn read_store(path: &Path, times: impl Iterator<Item = usize>) -> Option<Vec<u8>> {
+    let output = Command::new("/usr/bin/python3")
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .arg(Path::new(FOLDER).join("read_store.py"))
+        .arg(path)
+        .args(times.map(|t| t.to_string()))
+        .output();
+    let (missing, output) = match output {
+        Err(error) => (Some(error.to_string()), None),
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            (
+                text.contains("No module named").then_some(text),
+                Some(output),
+            )
+        }
+    };
+    if let Some(why) = missing {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "python3 is needed in CI: {why}"
+        );
+        eprintln!("SKIPPED: read_store.py: {why} (docker/apt-packages.txt names what is needed)");
+        return None;
+    }
+    let output = output?;
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Some(output.stdout)
+}
+
+#[tokio::test]
+async fn a_newer_format_is_refused_by_its_number() {
+    let golden = &Golden::all()[0];
+    let newer = NEWEST + 1;
+    let mut bytes = std::fs::read(golden.path()).unwrap();
+    bytes[60..64].copy_from_slice(&newer.to_be_bytes());
+    std::fs::write(golden.path(), bytes).unwrap();
+    for error in refusals(&golden.path()).await {
+        let text = error.to_string();
+        let numbers = |found, supported| (found, supported) == (newer, NEWEST);
+        assert!(
+            matches!(error, Error::NewerFormat { found, supported, .. } if numbers(found, supported))
+        );
+        assert!(text.contains(&format!("format {newer}")), "{text}");
+        assert!(text.contains(&format!("up to {NEWEST}")), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn other_files_are_no_stores() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let other = Connection::open(path("other")).unwrap();
+    other
+        .execute_batch("CREATE TABLE layers (id INTEGER PRIMARY KEY); PRAGMA user_version = 1;")
+        .unwrap();
+    other.close().unwrap();
+    for (name, content) in [
+        ("text", "weights\n"),
+        ("long text", &"weights\n".repeat(9999)),
+        ("empty", ""),
+    ] {
+        std::fs::write(path(name), content).unwrap();
+    }
+    for name in ["other", "text", "long text", "empty"] {
+        let before = std::fs::read(path(name)).unwrap();
+        for error in refusals(&path(name)).await {
+            assert!(
+                matches!(error, Error::NotAStore { .. }),
+                "{name}: {error:?}"
+            );
+        }
+        assert!(
+            std::fs::read(path(name)).unwrap() == before,
+            "{name} was changed"
+        );
+    }
+}
+
+/// What opening a file for reading and for writing fails with.
+async fn refusals(path: &Path) -> [Error; 2] {
+    [
+        TemporalStore::open_read_only(path, StoreOptions::default())
+            .await
+            .unwrap_err(),
+        TemporalStore::open(path, StoreOptions::default())
+            .await
+            .unwrap_err(),
+    ]
+}

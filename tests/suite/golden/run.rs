@@ -1,0 +1,357 @@
+//! What the golden files hold: runs made by plain arithmetic, with what every answer must be.
+//!
+//! Nothing here may change, or old files no longer hold what is expected of them: a new case needs
+//! a run of its own.
+
+use std::collections::BTreeMap;
+
+use temporal_vdb::{Change, Delta, Dtype, Note};
+
+use super::layer::{Layer, derived};
+
+/// What a step does to a layer.
+#[derive(Clone)]
+pub enum Act {
+    /// Its new state.
+    Tensor(Vec<u8>),
+    Changes(Delta),
+}
+
+/// What is done to a store.
+pub enum Operation {
+    /// Adds a layer of zeros.
+    Create(&'static str),
+    Commit(Step),
+    Compact,
+    /// Keeps the newest steps of a layer.
+    Prune(&'static str, usize),
+}
+
+pub struct Step {
+    pub step: usize,
+    pub acts: Vec<(&'static str, Act)>,
+    pub notes: BTreeMap<String, Note>,
+    pub how: How,
+}
+
+pub enum How {
+    /// As a checkpoint of all layers, with this metadata.
+    Checkpoint(BTreeMap<String, String>),
+    /// As a step of some layers.
+    Together,
+    /// Through the one layer's own handle.
+    Alone,
+}
+
+#[derive(Default)]
+pub struct Run {
+    pub operations: Vec<Operation>,
+    pub layers: Vec<Layer>,
+    /// The notes of each step, and how many layers it is a step of.
+    pub steps: BTreeMap<usize, (BTreeMap<String, Note>, usize)>,
+    /// Of checkpoints, by step.
+    pub metadata: BTreeMap<usize, BTreeMap<String, String>>,
+    /// Of the step that is being put together.
+    acts: Vec<(&'static str, Act)>,
+}
+
+/// The golden runs by name.
+pub fn all() -> [(&'static str, Run); 3] {
+    [("full", full()), ("pruned", pruned()), ("whole", whole())]
+}
+
+// ---- the runs
+
+/// Every kind of matrix, of change and of block.
+fn full() -> Run {
+    let mut run = Run::default();
+    run.layer("walk.f32", Dtype::F32, &[24, 40], Some((24, 40)));
+    run.layer("jump.bf16", Dtype::Bf16, &[40, 30], Some((40, 30)));
+    run.layer("odd.f16", Dtype::F16, &[6, 5, 7], Some((30, 7)));
+    run.layer("sparse.f32", Dtype::F32, &[130, 260], Some((130, 260)));
+    run.layer("bias.f32", Dtype::F32, &[300], Some((3, 128)));
+    run.layer("scalar.f32", Dtype::F32, &[], Some((1, 1)));
+    run.layer("count.i64", Dtype::I64, &[3], None);
+    run.layer("empty.f32", Dtype::F32, &[0, 4], None);
+    run.layer("zeros.f32", Dtype::F32, &[5, 6], Some((5, 6)));
+    run.layer("late.bf16", Dtype::Bf16, &[9], Some((1, 9)));
+    for k in 0..30 {
+        let step = if k < 10 { k } else { 10 + 3 * (k - 10) };
+        run.tensor("walk.f32", |i, _| walk(i, k));
+        run.tensor("jump.bf16", |i, _| jump(i, k));
+        match k {
+            11 => run.edits("odd.f16", k, 8),
+            _ => run.tensor("odd.f16", |i, _| odd(i, k)),
+        }
+        match k {
+            0 => run.tensor("sparse.f32", |i, _| sparse(i)),
+            // Enough changes for runs of one tile, and of two.
+            13..=16 | 21 => run.tensor("sparse.f32", |_, bits| bits + 1),
+            22 => run.tensor("sparse.f32", |i, bits| bits + u32::from(i % 4 > 0)),
+            _ => run.edits("sparse.f32", k, 12),
+        }
+        match k {
+            0 => run.tensor("bias.f32", |_, _| 0x3f80_0000),
+            4 | 22 => run.edits("bias.f32", k, 5),
+            7 | 19 => run.edits("bias.f32", k, 0), // a step without changes
+            _ => run.tensor("bias.f32", |i, bits| {
+                bits + u32::from(k % 4 == 1 && i > 290)
+            }),
+        }
+        if k % 3 == 0 || k == 13 {
+            run.tensor("scalar.f32", |_, _| (0.5 + k as f32).to_bits());
+        }
+        let count = [k as i64 / 4, -(k as i64) / 4, i64::MIN];
+        run.whole("count.i64", count.map(i64::to_le_bytes).concat());
+        match k {
+            0..6 => (),
+            6 => run.tensor("late.bf16", |i, _| 0x4000 + i as u32),
+            7 | 8 | 28 => run.edits("late.bf16", k, 4),
+            _ => run.tensor("late.bf16", |_, bits| bits), // a slab without changes, and more
+        }
+        if k == 0 {
+            run.whole("empty.f32", Vec::new());
+            run.commit(step, notes(k), checkpoint("zero"));
+            run.create("zeros.f32");
+        } else if k == 13 {
+            run.whole("empty.f32", Vec::new());
+            run.tensor("zeros.f32", |_, bits| bits ^ 0x80);
+            run.commit(step, notes(k), checkpoint("\"13\" \u{e9}"));
+        } else {
+            run.commit(step, notes(k), How::Together);
+        }
+        if [4, 5, 28].contains(&k) {
+            run.edits("zeros.f32", k, 9);
+            run.commit(step, BTreeMap::new(), How::Alone);
+        }
+        if k == 18 {
+            run.operations.push(Operation::Compact);
+        }
+    }
+    run
+}
+
+/// Layers that begin in the middle of a slab, and commits that are no longer there.
+fn pruned() -> Run {
+    let mut run = Run::default();
+    run.layer("a.f32", Dtype::F32, &[24, 16], Some((24, 16)));
+    run.layer("b.bf16", Dtype::Bf16, &[200], Some((2, 128)));
+    for k in 0..28 {
+        run.tensor("a.f32", |i, _| walk(i, k));
+        match k {
+            0 => run.tensor("b.bf16", |i, _| jump(i, 0)),
+            _ => run.edits("b.bf16", k, 9),
+        }
+        run.commit(2 * k, notes(k), How::Together);
+    }
+    run.prune("a.f32", 7);
+    run.prune("b.bf16", 14);
+    run
+}
+
+/// Tensors that are kept whole, in no piece, in one and in two.
+fn whole() -> Run {
+    let mut run = Run::default();
+    run.layer("none.bf16", Dtype::Bf16, &[3, 0], None);
+    run.layer("flags.bool", Dtype::Bool, &[2, 3], None);
+    run.layer("table.u8", Dtype::U8, &[(1 << 20) + 300], None);
+    for k in 0..3u8 {
+        let table = (0..(1u32 << 20) + 300).map(|i| {
+            if i % 300 < 299 {
+                7
+            } else {
+                (i >> 18) as u8 + k / 2
+            }
+        });
+        run.whole("none.bf16", Vec::new());
+        run.whole("flags.bool", vec![1, 0, k & 1, 1, 1, 0]);
+        run.whole("table.u8", table.collect());
+        run.commit(usize::from(k) * 10, notes(usize::from(k)), How::Together);
+    }
+    run
+}
+
+/// Up by 0 to 4 units in the last place at each step.
+fn walk(i: usize, k: usize) -> u32 {
+    let up = (1..=k).map(|k| mix(i, k) as u32 % 5);
+    0x3f00_0000 + (mix(i, 0) as u32 & 0xffff) + up.sum::<u32>()
+}
+
+/// Somewhere else in one of three steps.
+fn jump(i: usize, k: usize) -> u32 {
+    let last = (1..=k).rfind(|k| mix(i, *k).is_multiple_of(3));
+    0x3f00 | (mix(i, 100 + last.unwrap_or(0)) as u32 & 0x7f)
+}
+
+/// Any 16 bits, others in one of four steps.
+fn odd(i: usize, k: usize) -> u32 {
+    let last = (1..=k).rfind(|k| mix(i, *k).is_multiple_of(4));
+    mix(i, 100 + last.unwrap_or(0)) as u32 & 0xffff
+}
+
+/// Few weights that are not zero.
+fn sparse(i: usize) -> u32 {
+    match i % 41 {
+        0 => 0x3f80_0000 + (mix(i, 0) as u32 & 0xf_ffff),
+        _ => 0,
+    }
+}
+
+fn notes(k: usize) -> BTreeMap<String, Note> {
+    let mut notes = BTreeMap::from([("loss".to_owned(), Note::Number(2.5 / (k + 1) as f64))]);
+    if k.is_multiple_of(5) {
+        notes.insert("tag".to_owned(), Note::Text(format!("k \"{k}\" \u{2192}")));
+        notes.insert("rate".to_owned(), Note::from(f64::INFINITY));
+    }
+    notes
+}
+
+fn checkpoint(of: &str) -> How {
+    let metadata = [("format", "pt"), ("of", of)];
+    How::Checkpoint(
+        metadata
+            .map(|(key, text)| (key.to_owned(), text.to_owned()))
+            .into(),
+    )
+}
+
+/// A number that depends on both (the finalizer of MurmurHash3).
+fn mix(i: usize, k: usize) -> u64 {
+    let mut z = (i as u64) << 32 | k as u64;
+    z = (z ^ z >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    z = (z ^ z >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    z ^ z >> 33
+}
+
+// ---- how they are put together
+
+impl Run {
+    fn layer(
+        &mut self,
+        name: &'static str,
+        dtype: Dtype,
+        shape: &[usize],
+        matrix: Option<(i32, i32)>,
+    ) {
+        self.layers.push(Layer::new(name, dtype, shape, matrix));
+    }
+
+    fn find(&mut self, name: &str) -> &mut Layer {
+        let found = self.layers.iter_mut().find(|layer| layer.name == name);
+        found.unwrap()
+    }
+
+    /// A new state: each element's bits by its place and its bits before.
+    fn tensor(&mut self, name: &'static str, bits: impl Fn(usize, u32) -> u32) {
+        let layer = self.find(name);
+        let elements = layer.bits.iter().enumerate();
+        let bytes = layer.bytes(elements.map(|(i, before)| bits(i, *before)));
+        self.acts.push((name, Act::Tensor(bytes)));
+    }
+
+    fn whole(&mut self, name: &'static str, bytes: Vec<u8>) {
+        self.acts.push((name, Act::Tensor(bytes)));
+    }
+
+    /// Changes of every kind, of `count` weights at most.
+    fn edits(&mut self, name: &'static str, k: usize, count: usize) {
+        let layer = self.find(name);
+        let mut changes = BTreeMap::new();
+        for n in 0..count {
+            let random = mix(n, k) as usize;
+            let i = random % layer.bits.len();
+            let before = layer.value(layer.bits[i]);
+            // Values of every type.
+            let values = [
+                1.5,
+                -0.0,
+                f32::INFINITY,
+                f32::from_bits(0x7fe0_0000),
+                0.125,
+                0.0,
+            ];
+            let after = values[random / 7 % values.len()];
+            let edit = |delta, exact| Some(Change { delta, exact });
+            let change = match n % 5 {
+                // As a detector finds it, a mark included where addition does not get there.
+                0 | 1 if after.to_bits() == before.to_bits() => None,
+                0 | 1 => Some(derived(before, after)),
+                // A delta that is lost in the sum.
+                2 if before.is_finite() && before.abs() > 0.1 => edit(1e-30, None),
+                // A mark alone, which says what the weight is already, or a value that a delta
+                // would have led to.
+                3 => edit(
+                    0.0,
+                    Some(if random.is_multiple_of(2) {
+                        before
+                    } else {
+                        0.25
+                    }),
+                ),
+                // A mark beside a delta that leads elsewhere.
+                _ => edit(0.75, Some(after)),
+            };
+            changes.extend(change.map(|change| (layer.weight(i), change)));
+        }
+        let (rows, cols) = layer.matrix.unwrap();
+        let delta = Delta::from_changes(rows, cols, changes).unwrap();
+        self.acts.push((name, Act::Changes(delta)));
+    }
+
+    fn commit(&mut self, step: usize, notes: BTreeMap<String, Note>, how: How) {
+        let acts = std::mem::take(&mut self.acts);
+        let known = self.steps.entry(step).or_default();
+        known.0.extend(notes.clone());
+        known.1 += acts.len();
+        if let How::Checkpoint(metadata) = &how {
+            self.metadata.insert(step, metadata.clone());
+        }
+        for (name, act) in &acts {
+            self.find(name).follow(step, act);
+        }
+        let step = Step {
+            step,
+            acts,
+            notes,
+            how,
+        };
+        self.operations.push(Operation::Commit(step));
+    }
+
+    fn create(&mut self, name: &'static str) {
+        self.operations.push(Operation::Create(name));
+        self.find(name).begin(0);
+    }
+
+    fn prune(&mut self, name: &'static str, keep: usize) {
+        self.operations.push(Operation::Prune(name, keep));
+        self.find(name).prune(keep);
+        let oldest: Vec<usize> = self.layers.iter().map(|layer| layer.oldest).collect();
+        self.steps.retain(|step, (_, layers)| {
+            *layers = oldest.iter().filter(|oldest| *oldest <= step).count();
+            *layers > 0
+        });
+    }
+
+    /// The steps, and times between them and after.
+    pub fn times(&self) -> impl Iterator<Item = usize> {
+        self.steps.keys().flat_map(|step| *step..*step + 2)
+    }
+
+    /// Adds one more step after what the file holds.
+    pub fn carry_on(&mut self) {
+        let step = self.steps.keys().next_back().unwrap() + 2;
+        for at in 0..self.layers.len() {
+            let layer = &self.layers[at];
+            let name = layer.name;
+            match (layer.matrix, layer.state_at(usize::MAX)) {
+                (None, Some((_, bytes))) => {
+                    let bytes = bytes.iter().map(|byte| byte ^ 1).collect();
+                    self.whole(name, bytes);
+                }
+                _ => self.tensor(name, |i, bits| bits ^ u32::from(i % 3 == 0)),
+            }
+        }
+        self.commit(step, notes(3), How::Together);
+    }
+}

@@ -15,6 +15,8 @@ mod model;
 mod program;
 mod properties;
 mod pruning;
+mod record_properties;
+mod store_bad_input;
 mod store_properties;
 #[path = "../support/traces.rs"]
 mod traces;

@@ -293,11 +293,12 @@ impl Store {
         let expected = match frame {
             // The next one lies farther from the anchor.
             Some(frame) if frame.anchor.is_some() => (frame.blobs.cost() * 5 / 4).min(full),
-            _ => full * 3 / 4,
+            _ => full * 4 / 5,
         };
+        // A full one then takes at most a quarter of what the changes since take, or as much.
         let affordable = match self.options().favor {
             Favor::Size => since / 5,
-            Favor::Reads => since,
+            Favor::Reads => since * 4 / 5,
         };
         // A store is never much larger than the checkpoints that went into it.
         let groups: u64 = layer

@@ -157,10 +157,12 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection> {
     check_format(&connection, path)?;
     // SQLite itself would say so at the first step.
     if connection.is_readonly(rusqlite::MAIN_DB).map_err(failed)? {
-        return Err(Error::Io {
-            path: path.to_owned(),
-            source: std::io::ErrorKind::PermissionDenied.into(),
-        });
+        OpenOptions::new()
+            .write(true)
+            .open(path)
+            .map_err(io(path))?;
+        // The system allows it, so it is the file that says otherwise.
+        return Err(Error::damaged("its header says that it cannot be written").in_file(path));
     }
     let failed = |error| Error::sqlite(path, error);
     connection

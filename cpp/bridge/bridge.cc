@@ -101,15 +101,15 @@ std::unique_ptr<FloatMode> ieee_mode() { return std::make_unique<FloatMode>(); }
 
 void release_freed_memory() noexcept {
 #ifdef __GLIBC__
-  malloc_trim(0);
+    malloc_trim(0);
 #endif
 }
 
 void return_freed_memory_early() noexcept {
 #ifdef __GLIBC__
-  constexpr int bytes = 1 << 20;
-  mallopt(M_MMAP_THRESHOLD, bytes);
-  mallopt(M_TRIM_THRESHOLD, bytes);
+    constexpr int bytes = 1 << 20;
+    mallopt(M_MMAP_THRESHOLD, bytes);
+    mallopt(M_TRIM_THRESHOLD, bytes);
 #endif
 }
 

@@ -4,6 +4,7 @@
 //! the trait to the same sentences, `properties` compares them on random runs, bit for bit.
 
 mod bad_input;
+mod closing;
 mod concurrency;
 mod conformance;
 mod durability;

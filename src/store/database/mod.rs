@@ -24,10 +24,11 @@ use crate::{Durability, Error, Result};
 /// A store's database, and the right to write to it where there is one.
 pub(crate) struct Database {
     location: Location,
-    /// The only connection that writes; for a store in memory the only one there is.
-    writer: Option<Mutex<Connection>>,
     /// Connections that are not reading now.
     readers: Mutex<Vec<Connection>>,
+    /// The only connection that writes; for a store in memory the only one there is. Closed after
+    /// those that read, since the last one copies the log into the file.
+    writer: Option<Mutex<Connection>>,
     /// Held for as long as the database is open for writing.
     _lock: Option<Lock>,
 }

@@ -6,9 +6,12 @@
 //! that are not what the encoder could have written are `Damage`.
 
 mod block;
+mod cells;
 mod change;
 mod element;
+pub(crate) mod fast;
 mod plane;
+mod raw;
 mod replay;
 mod stream;
 mod tiling;

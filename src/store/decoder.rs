@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::database::{GroupRow, KeyframeRow};
 use super::index::{Group, LayerIndex};
-use crate::history::{Block, Coder, Damage, Element, TileSet, Tiling, decode_plane};
+use crate::history::{Block, Coder, Damage, Element, TileSet, Tiling, decode_plane, fast};
 use crate::{Error, Result};
 
 /// What has to be added up for a state, or looked through: some steps of a group.
@@ -122,5 +122,5 @@ pub(crate) fn decode_block<E: Element>(
     if blob.is_empty() {
         return Ok(None);
     }
-    Block::<E>::decode(blob, tiling, run, row.steps).map(Some)
+    fast::decode(blob, tiling, run, row.steps).map(Some)
 }

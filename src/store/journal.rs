@@ -15,7 +15,7 @@ use super::head::{
 use super::reader::layer_digest;
 use crate::dense_detector::step_to;
 use crate::float_mode::ieee;
-use crate::history::{Block, Coder, TileChanges, Tiling};
+use crate::history::{Coder, TileChanges, Tiling, fast};
 use crate::{Change, Error, Result};
 
 /// Runs of tiles that a step of small layers is cut into, about: enough for all threads.
@@ -217,7 +217,7 @@ fn encode_run<E: HeadElement>(
                 .map(|update| &update.changes);
             std::slice::from_ref(changes.unwrap_or(&none))
         });
-        Block::encode(&tiling, run.clone(), steps)
+        fast::encode(&tiling, run.clone(), steps)
     });
     Ok(RunStep {
         blob,

@@ -11,7 +11,7 @@ use super::database::{GroupRow, View};
 use super::decoder::{Decoder, run_of};
 use super::index::{Group, Index, LayerIndex};
 use super::maintenance::Job;
-use crate::history::{Block, Element, SLAB_STEPS, TileChanges, Tiling};
+use crate::history::{Element, SLAB_STEPS, TileChanges, Tiling, fast};
 use crate::{Durability, Result};
 
 /// Changes of a sealed blob, about: enough to compress well, few enough for questions about one
@@ -193,7 +193,7 @@ impl Merging<'_> {
             if tiles.iter().flatten().all(|changes| changes.len() == 0) {
                 return Vec::new();
             }
-            Block::encode(&tiling, run, tiles.iter().map(Vec::as_slice))
+            fast::encode(&tiling, run, tiles.iter().map(Vec::as_slice))
         };
         Ok(span
             .tiles

@@ -8,6 +8,7 @@
 mod block;
 mod cells;
 mod change;
+pub(crate) mod dense;
 mod element;
 pub(crate) mod fast;
 mod plane;

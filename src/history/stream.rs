@@ -140,6 +140,11 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    /// What has not been taken yet.
+    pub(crate) fn rest(self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// The next stream, which has `len` bytes.
     pub(crate) fn stream(&mut self, len: usize) -> Decoded<Vec<u8>> {
         if len == 0 {

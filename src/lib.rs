@@ -71,7 +71,7 @@ pub use ring::{MAX_HISTORY, Ring, get_z_for_timestamp};
 pub use sparse_weights::SparseWeights;
 pub use storage::TemporalVDBStorage;
 pub use store::{
-    Durability, Favor, LayerInfo, LayerStats, ModelWeights, Note, RecordOptions, Recorded,
+    Codec, Durability, Favor, LayerInfo, LayerStats, ModelWeights, Note, RecordOptions, Recorded,
     StepInfo, StepWriter, StoreOptions, StoreStats, StoredLayer, TemporalStore, Threshold,
     Verified,
 };

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::cache::BlobCache;
+use super::codebooks::Codebooks;
 use super::database::{CommitRow, Database, LayerRow, View};
 use super::deltas::deltas;
 use super::entry::not_a_matrix;
@@ -30,6 +31,7 @@ pub(crate) struct Store {
     options: StoreOptions,
     pool: ThreadPool,
     cache: BlobCache,
+    codebooks: Codebooks,
     /// Held by whoever brings the store from one step to the next.
     turn: Mutex<()>,
     /// Held by whoever seals and compacts.
@@ -67,6 +69,7 @@ impl Store {
             })?;
         Ok(Store {
             cache: BlobCache::new(options.cache_bytes),
+            codebooks: Codebooks::new(),
             wake: Mutex::new(None),
             database,
             options,
@@ -163,6 +166,7 @@ impl Store {
             index,
             layer,
             cache: None,
+            codebooks: &self.codebooks,
             pool: &self.pool,
         }
     }

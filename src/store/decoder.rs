@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use super::database::{GroupRow, KeyframeRow};
 use super::index::{Group, LayerIndex};
+use crate::history::dense::{Codebook, DenseBlock};
 use crate::history::{Block, Coder, Damage, Element, TileSet, Tiling, decode_plane, fast};
 use crate::{Error, Result};
 
 /// What has to be added up for a state, or looked through: some steps of a group.
 pub(crate) struct Part<'a> {
     pub(crate) group: &'a Group,
+    /// Of a group in the dense coding.
+    pub(crate) codebook: Option<Arc<Codebook>>,
     /// Steps of its blocks.
     pub(crate) steps: Range<usize>,
 }
@@ -82,15 +85,33 @@ impl Decoder<'_> {
         Ok(())
     }
 
-    /// A block of a group; `None` for an empty blob, which says that nothing changed.
+    /// A block of a group, at least as far as the part's last step; `None` for an empty blob, which
+    /// says that nothing changed. In the dense coding its run is one tile, whose ordered bits before
+    /// the group are `before`.
     pub(crate) fn decode<E: Element>(
         self,
-        row: &GroupRow,
+        part: &Part,
         run: Range<usize>,
         blob: &[u8],
+        before: &[E],
     ) -> Result<Option<Block<E>>> {
-        decode_block::<E>(&self.tiling(), row, run, blob)
-            .map_err(|damage| self.damaged(row, damage))
+        if blob.is_empty() {
+            return Ok(None);
+        }
+        let (row, tiling) = (&part.group.row, self.tiling());
+        let block = match &part.codebook {
+            None => fast::decode(blob, &tiling, run, row.steps),
+            Some(codebook) => {
+                let tile = DenseBlock {
+                    dtype: self.layer.row.dtype,
+                    width: tiling.rect(run.start).width,
+                    before,
+                    steps: row.steps,
+                };
+                tile.decode(blob, codebook, part.steps.end)
+            }
+        };
+        block.map(Some).map_err(|damage| self.damaged(row, damage))
     }
 
     pub(crate) fn damaged(self, row: &GroupRow, Damage(what): Damage) -> Error {
@@ -111,16 +132,4 @@ impl Decoder<'_> {
 /// A run of tiles by its number.
 pub(crate) fn run_of(tiling: &Tiling, per_run: usize, run: usize) -> Range<usize> {
     run * per_run..tiling.count().min((run + 1) * per_run)
-}
-
-pub(crate) fn decode_block<E: Element>(
-    tiling: &Tiling,
-    row: &GroupRow,
-    run: Range<usize>,
-    blob: &[u8],
-) -> std::result::Result<Option<Block<E>>, Damage> {
-    if blob.is_empty() {
-        return Ok(None);
-    }
-    fast::decode(blob, tiling, run, row.steps).map(Some)
 }

@@ -291,7 +291,8 @@ impl LayerIndex {
             let ends = end > begin && self.steps[end - 1] == row.last;
             let possible = row.steps <= LONGEST_GROUP
                 && row.blobs.per_run.is_power_of_two()
-                && row.blobs.first >= 0;
+                && row.blobs.first >= 0
+                && (row.codebook.is_none() || (row.blobs.per_run == 1 && hidden == 0));
             if !(whole || cut) || !ends || begin < next || !possible {
                 return Err(missing(self, next.min(self.steps.len() - 1)));
             }

@@ -137,6 +137,7 @@ impl Entered {
                 steps: 1,
                 level: 0,
                 changes: self.changes,
+                codebook: None,
                 blobs: blobs.finish(),
             })?;
         }

@@ -12,7 +12,7 @@ use super::core::{Store, by_width};
 use super::database::KeyframeRow;
 use super::head::HeadElement;
 use super::index::{Group, LONGEST_GROUP, LayerIndex};
-use super::options::Favor;
+use super::options::{Codec, Favor};
 use super::reader::CHUNK_TILES;
 use crate::history::{SLAB_STEPS, TileSet, encode_plane};
 use crate::{Durability, Error, Result, freed_memory};
@@ -26,24 +26,18 @@ const BACKLOG: usize = 8 * SLAB_STEPS;
 /// Changes that are merged in one transaction, about.
 const TRANSACTION_CHANGES: u64 = 4 << 20;
 
+/// Changes for each tile from which on the dense coding is tried.
+const LEAST_DENSE: u64 = 256;
+
 /// Consecutive steps of a layer that are to become one group.
 pub(super) struct Job {
     pub(super) layer: u32,
     /// Places in [`LayerIndex::steps`].
     pub(super) steps: Range<usize>,
-    changes: u64,
-}
-
-impl Job {
-    fn new(layer: &LayerIndex, steps: Range<usize>) -> Self {
-        let inside = layer.groups.iter().filter(|group| group.lies_in(&steps));
-        let changes = inside.map(|group| group.row.changes).sum();
-        Job {
-            layer: layer.row.id,
-            steps,
-            changes,
-        }
-    }
+    pub(super) codec: Codec,
+    pub(super) changes: u64,
+    /// Of sealed groups, not of the journal.
+    pub(super) compacts: bool,
 }
 
 /// The thread that does this work. Dropping it waits for what it has begun.
@@ -120,7 +114,8 @@ impl Store {
             Ok(matrices.map(|row| row.id).collect::<Vec<_>>())
         })?;
         loop {
-            let slabs = self.jobs(&layers, |layer| next_slab(layer, short))?;
+            let slab = |layer: &LayerIndex| self.next_slab(layer, short, eager);
+            let slabs = self.jobs(&layers, |layer| slab(layer).into_iter().collect())?;
             if slabs.is_empty() {
                 break;
             }
@@ -131,8 +126,14 @@ impl Store {
                 }
             }
         }
+        if eager {
+            // One pass does all there is to do.
+            self.merge_all(&self.jobs(&layers, |layer| self.every_merge(layer))?)?;
+            return Ok(());
+        }
         loop {
-            let merges = self.jobs(&layers, |layer| self.next_merge(layer, eager))?;
+            let next = |layer: &LayerIndex| self.next_merge(layer).into_iter().collect();
+            let merges = self.jobs(&layers, next)?;
             if merges.is_empty() {
                 return Ok(());
             }
@@ -140,17 +141,12 @@ impl Store {
         }
     }
 
-    /// What is to be merged next, of each layer.
-    fn jobs(
-        &self,
-        layers: &[u32],
-        next: impl Fn(&LayerIndex) -> Option<Range<usize>>,
-    ) -> Result<Vec<Job>> {
+    /// What is to be merged, of each layer.
+    fn jobs(&self, layers: &[u32], of_layer: impl Fn(&LayerIndex) -> Vec<Job>) -> Result<Vec<Job>> {
         self.read(|view, index| {
             let mut jobs = Vec::new();
             for &id in layers {
-                let layer = index.layer(view, id)?;
-                jobs.extend(next(&layer).map(|steps| Job::new(&layer, steps)));
+                jobs.extend(of_layer(&*index.layer(view, id)?));
             }
             Ok(jobs)
         })
@@ -300,6 +296,11 @@ impl Store {
             Favor::Size => since / 5,
             Favor::Reads => since * 4 / 5,
         };
+        // What the changes since take once they are in the dense coding, about.
+        let affordable = match (self.options().codec, layer.row.dtype.size()) {
+            (Codec::Dense, 2) => affordable * 3 / 5,
+            _ => affordable,
+        };
         // A store is never much larger than the checkpoints that went into it.
         let groups: u64 = layer
             .groups
@@ -349,60 +350,122 @@ impl Store {
         (row(None), full)
     }
 
-    /// Neighbouring groups that are better one: eight of the same level, or any where `eager`.
-    fn next_merge(&self, layer: &LayerIndex, eager: bool) -> Option<Range<usize>> {
-        // Whoever asks for a step in the middle of a group decodes all of it.
+    /// The next steps of the journal to seal: eight, or fewer where `short`. They stay in the fast
+    /// coding until they are compacted, which may be now.
+    fn next_slab(&self, layer: &LayerIndex, short: bool, compacts: bool) -> Option<Job> {
+        let (begin, end) = (layer.unsealed(), layer.steps.len());
+        let steps = begin..end.min(begin + SLAB_STEPS);
+        if steps.is_empty() || (steps.len() < SLAB_STEPS && !short) {
+            return None;
+        }
+        let inside = layer.groups.iter().filter(|group| group.lies_in(&steps));
+        let changes = inside.map(|group| group.row.changes).sum();
+        Some(Job {
+            layer: layer.row.id,
+            steps,
+            codec: if compacts {
+                self.codec_for(layer, changes)
+            } else {
+                Codec::Fast
+            },
+            changes,
+            compacts: false,
+        })
+    }
+
+    /// Neighbouring groups that are better one: eight of the same level, or all up to a keyframe,
+    /// since no more will come between those.
+    fn next_merge(&self, layer: &LayerIndex) -> Option<Job> {
+        segments(layer).find_map(|(groups, closed)| {
+            let eights = groups.windows(SLAB_STEPS).find(|run| {
+                run.iter().all(|group| group.row.level == run[0].row.level) && self.fits(layer, run)
+            });
+            if let Some(run) = eights {
+                return Some(self.compaction(layer, run));
+            }
+            if !closed || self.options().codec == Codec::Fast {
+                return None;
+            }
+            let mut packs = self.packs(layer, groups);
+            let unmerged = packs.find(|run| run.len() > 1 || run[0].row.level == 1);
+            unmerged.map(|run| self.compaction(layer, run))
+        })
+    }
+
+    /// All merges and changes of the coding that make a layer smaller.
+    fn every_merge(&self, layer: &LayerIndex) -> Vec<Job> {
+        let packs = segments(layer).flat_map(|(groups, _)| self.packs(layer, groups));
+        let merges = packs.map(|run| (run, self.compaction(layer, run)));
+        let improves = |(run, job): &(&[Group], Job)| {
+            let is_dense = run[0].row.codebook.is_some();
+            run.len() > 1 || is_dense != (job.codec == Codec::Dense)
+        };
+        merges.filter(improves).map(|(_, job)| job).collect()
+    }
+
+    /// Neighbours cut into runs that are as long as possible.
+    fn packs<'g>(
+        &self,
+        layer: &LayerIndex,
+        groups: &'g [Group],
+    ) -> impl Iterator<Item = &'g [Group]> {
+        let mut rest = groups;
+        std::iter::from_fn(move || {
+            let longest = (2..=rest.len()).take_while(|end| self.fits(layer, &rest[..*end]));
+            let (run, later) = rest.split_at_checked(longest.last().unwrap_or(1))?;
+            rest = later;
+            Some(run)
+        })
+    }
+
+    /// Whether groups may become one: whoever asks for a step in the middle of it decodes all of it
+    /// in the fast coding, and what comes before the step in the dense one.
+    fn fits(&self, layer: &LayerIndex, run: &[Group]) -> bool {
+        let changes: u64 = run.iter().map(|group| group.row.changes).sum();
+        let steps: usize = run.iter().map(|group| group.row.steps).sum();
         let weights = layer.row.tiling().len() as u64;
-        let limit = match self.options().favor {
-            Favor::Size => weights,
-            Favor::Reads => weights / 4,
+        let codec = self.codec_for(layer, changes);
+        let limit = match (self.options().favor, codec) {
+            (Favor::Size, Codec::Dense) => 4 * weights,
+            (Favor::Size, Codec::Fast) | (Favor::Reads, Codec::Dense) => weights,
+            (Favor::Reads, Codec::Fast) => weights / 4,
         };
-        let fits = |run: &[Group]| {
-            let changes: u64 = run.iter().map(|group| group.row.changes).sum();
-            let steps: usize = run.iter().map(|group| group.row.steps).sum();
-            changes <= limit && steps <= LONGEST_GROUP
-        };
-        let at_keyframe = |place: usize| {
-            layer
-                .keyframes
-                .iter()
-                .any(|frame| frame.step == layer.steps[place])
-        };
-        let together = |a: &Group, b: &Group| {
-            let sealed = |group: &Group| group.row.level > 0 && group.hidden == 0;
-            sealed(a) && sealed(b) && a.steps.end == b.steps.start && !at_keyframe(a.steps.end - 1)
-        };
-        let find = |neighbours: &[Group]| {
-            if !eager {
-                let same = |run: &&[Group]| {
-                    run.iter().all(|group| group.row.level == run[0].row.level) && fits(run)
-                };
-                return neighbours.windows(SLAB_STEPS).find(same).map(span_of);
-            }
-            let mut begin = 0;
-            while begin < neighbours.len() {
-                let mut end = begin + 1;
-                while end < neighbours.len() && fits(&neighbours[begin..=end]) {
-                    end += 1;
-                }
-                if end - begin > 1 {
-                    return Some(span_of(&neighbours[begin..end]));
-                }
-                begin = end;
-            }
-            None
-        };
-        layer.groups.chunk_by(together).find_map(find)
+        changes <= limit && steps <= LONGEST_GROUP
+    }
+
+    /// The coding of a group with so many changes: blocks of single tiles do not pay where tiles
+    /// hardly change.
+    fn codec_for(&self, layer: &LayerIndex, changes: u64) -> Codec {
+        if changes < LEAST_DENSE * layer.row.tiling().count() as u64 {
+            Codec::Fast
+        } else {
+            self.options().codec
+        }
+    }
+
+    fn compaction(&self, layer: &LayerIndex, run: &[Group]) -> Job {
+        let changes = run.iter().map(|group| group.row.changes).sum();
+        Job {
+            layer: layer.row.id,
+            steps: run[0].steps.start..run[run.len() - 1].steps.end,
+            codec: self.codec_for(layer, changes),
+            changes,
+            compacts: true,
+        }
     }
 }
 
-fn span_of(run: &[Group]) -> Range<usize> {
-    run[0].steps.start..run[run.len() - 1].steps.end
-}
-
-/// The next steps of the journal to seal: eight, or fewer where `short`.
-fn next_slab(layer: &LayerIndex, short: bool) -> Option<Range<usize>> {
-    let (begin, end) = (layer.unsealed(), layer.steps.len());
-    let length = (end - begin).min(SLAB_STEPS);
-    (length == SLAB_STEPS || (short && length > 0)).then_some(begin..begin + length)
+/// Sealed groups between keyframes, and whether a keyframe is after them.
+fn segments(layer: &LayerIndex) -> impl Iterator<Item = (&[Group], bool)> {
+    let at_keyframe = |place: usize| {
+        let mut frames = layer.keyframes.iter();
+        frames.any(|frame| frame.step == layer.steps[place])
+    };
+    let sealed = |group: &Group| group.row.level > 0 && group.hidden == 0;
+    let together = move |a: &Group, b: &Group| {
+        sealed(a) && sealed(b) && a.steps.end == b.steps.start && !at_keyframe(a.steps.end - 1)
+    };
+    let runs = layer.groups.chunk_by(together);
+    runs.filter(move |run| sealed(&run[0]))
+        .map(move |run| (run, at_keyframe(run[run.len() - 1].steps.end - 1)))
 }

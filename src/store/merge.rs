@@ -6,240 +6,313 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::blob_writer::BlobWriter;
-use super::core::{Store, by_width};
-use super::database::{GroupRow, View};
-use super::decoder::{Decoder, run_of};
-use super::index::{Group, Index, LayerIndex};
+use super::core::Store;
+use super::database::{Batch, GroupRow, View};
+use super::index::{Index, LayerIndex};
 use super::maintenance::Job;
-use crate::history::{Element, SLAB_STEPS, TileChanges, Tiling, fast};
+use super::options::Codec;
+use super::work::{TileSteps, Work};
+use crate::history::dense::{Census, DenseTile};
+use crate::history::{Element, fast};
 use crate::{Durability, Result};
 
-/// Changes of a sealed blob, about: enough to compress well, few enough for questions about one
-/// weight.
-const BLOB_CHANGES: u64 = 32 << 10;
-
-/// Changes that are merged before they are written: bounds what is in memory.
+/// Changes that are merged side by side, and weights whose states are read for it: bounds what is
+/// in memory.
 const BATCH_CHANGES: u64 = 1 << 18;
+const BATCH_WEIGHTS: u64 = 4 << 20;
 
-/// A group that is not written yet.
-struct Merged {
-    row: GroupRow,
-    blobs: Vec<Vec<u8>>,
+/// Changes that are kept from when they are counted until they are coded. More are read twice.
+const KEPT_CHANGES: u64 = 4 << 20;
+
+/// Groups that are not written yet, of layers whose weights are equally wide, and the codebook of
+/// those that are dense.
+pub(super) struct Merged {
+    groups: Vec<MergedGroup>,
+    codebook: Option<Vec<u8>>,
 }
 
-/// The groups that become one.
-struct Merge {
+struct MergedGroup {
+    row: GroupRow,
+    /// The groups whose place it takes.
     sources: Vec<GroupRow>,
-    merged: Merged,
+    blobs: Vec<Vec<u8>>,
+    dense: bool,
+}
+
+impl Merged {
+    /// Whether the groups that it was made of are still there.
+    pub(super) fn is_timely(&self, batch: &Batch) -> Result<bool> {
+        for group in &self.groups {
+            let now = batch.groups(group.row.layer)?;
+            if !group.sources.iter().all(|source| now.contains(source)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Puts the new groups in the place of the old ones.
+    pub(super) fn put(&self, batch: &Batch) -> Result<()> {
+        let codebook = self.codebook.as_ref();
+        let codebook = codebook.map(|data| batch.put_codebook(data)).transpose()?;
+        for group in &self.groups {
+            for source in &group.sources {
+                batch.drop_group(source)?;
+            }
+            let row = &group.row;
+            let mut writer = BlobWriter::new(row.blobs.per_run);
+            for blob in &group.blobs {
+                let sum = |run: usize, data: &[u8]| {
+                    GroupRow::blob_sum(row.layer, row.first, row.last, run, data)
+                };
+                writer.put(batch, blob, sum)?;
+            }
+            batch.put_group(&GroupRow {
+                codebook: codebook.filter(|_| group.dense),
+                blobs: writer.finish(),
+                ..row.clone()
+            })?;
+        }
+        Ok(())
+    }
 }
 
 impl Store {
     /// Makes one group of the steps of each job, all in one transaction. `false` where the store has
     /// moved on meanwhile and nothing was done.
     pub(super) fn merge(&self, jobs: &[Job]) -> Result<bool> {
-        let merges = self.read(|view, index| {
-            let merge = |job: &Job| {
-                let layer = index.layer(view, job.layer)?;
-                let sources: Vec<&Group> =
-                    layer.groups.iter().filter(|group| group.lies_in(&job.steps)).collect();
-                let merged =
-                    by_width!(layer.row.dtype, E => self.merged::<E>(view, index, &layer, &sources, &job.steps)?);
-                Ok(Merge { sources: sources.iter().map(|group| group.row.clone()).collect(), merged })
-            };
-            jobs.iter().map(merge).collect::<Result<Vec<_>>>()
-        })?;
+        let merged = self.read(|view, index| self.merged(view, index, jobs))?;
         // What was committed is safe already, so this need not wait for the disk.
         self.database().write(Durability::Eventual, |batch| {
-            let mut still_there = true;
-            for merge in &merges {
-                let now = batch.groups(merge.merged.row.layer)?;
-                still_there &= merge.sources.iter().all(|source| now.contains(source));
-            }
-            if !still_there {
-                return Ok(false);
-            }
-            for Merge {
-                sources,
-                merged: Merged { mut row, blobs },
-            } in merges
-            {
-                for source in &sources {
-                    batch.drop_group(source)?;
+            for merged in &merged {
+                if !merged.is_timely(batch)? {
+                    return Ok(false);
                 }
-                let mut writer = BlobWriter::new(row.blobs.per_run);
-                for blob in &blobs {
-                    let sum = |run: usize, data: &[u8]| {
-                        GroupRow::blob_sum(row.layer, row.first, row.last, run, data)
-                    };
-                    writer.put(batch, blob, sum)?;
-                }
-                row.blobs = writer.finish();
-                batch.put_group(&row)?;
             }
+            merged.iter().try_for_each(|merged| merged.put(batch))?;
             Ok(true)
         })
     }
 
-    fn merged<E: Element>(
-        &self,
-        view: &View,
-        index: &Index,
-        layer: &LayerIndex,
-        sources: &[&Group],
-        steps: &Range<usize>,
-    ) -> Result<Merged> {
-        let tiling = layer.row.tiling();
-        let changes: u64 = sources.iter().map(|group| group.row.changes).sum();
-        let per_run = run_length(&tiling, changes);
-        let row = GroupRow {
-            layer: layer.row.id,
-            first: layer.steps[steps.start],
-            last: layer.steps[steps.end - 1],
-            steps: steps.len(),
-            level: level_of(steps.len()),
-            changes,
-            blobs: BlobWriter::new(per_run).finish(),
+    /// The groups that jobs lead to, by the width of their weights.
+    pub(super) fn merged(&self, view: &View, index: &Index, jobs: &[Job]) -> Result<[Merged; 2]> {
+        let layers = jobs.iter().map(|job| index.layer(view, job.layer));
+        let layers: Vec<Arc<LayerIndex>> = layers.collect::<Result<_>>()?;
+        let of_width = |width| {
+            let pairs = layers.iter().zip(jobs);
+            pairs
+                .filter(|(layer, _)| layer.row.dtype.size() == width)
+                .map(|(layer, job)| Work::new(&self.file_reader(view, index, layer), job))
+                .collect::<Result<Vec<Work>>>()
         };
-        if changes == 0 {
-            return Ok(Merged {
-                row,
-                blobs: Vec::new(),
-            });
-        }
-        let sources: Vec<&Group> = sources
-            .iter()
-            .copied()
-            .filter(|group| group.row.changes > 0)
-            .collect();
-        // Runs that are unions of whole runs of every source.
-        let wide = sources
-            .iter()
-            .map(|group| group.row.blobs.per_run)
-            .max()
-            .unwrap_or(1)
-            .max(per_run);
-        let spans: Vec<Range<usize>> = tiling.runs(wide).collect();
-        let in_batch = (BATCH_CHANGES * spans.len() as u64 / changes) as usize;
-        let in_batch = in_batch.max(2 * self.pool().current_num_threads());
-        let reader = self.file_reader(view, index, layer);
         let merging = Merging {
-            decoder: Decoder { layer },
-            per_run,
-            steps: steps.clone(),
+            store: self,
+            view,
+            index,
         };
-        let mut blobs = Vec::new();
-        for batch in spans.chunks(in_batch) {
-            let mut fetched = Vec::with_capacity(batch.len());
-            for tiles in batch {
-                let mut runs = Vec::new();
-                for group in &sources {
-                    let length = group.row.blobs.per_run;
-                    for run in tiles.start / length..tiles.end.div_ceil(length) {
-                        runs.push((*group, run, reader.block_blob(&group.row, run)?));
-                    }
-                }
-                fetched.push(Span {
-                    tiles: tiles.clone(),
-                    runs,
-                });
-            }
-            let done: Vec<Vec<Vec<u8>>> = self.pool().install(|| {
-                let encode = |span: &Span| merging.encode::<E>(span);
-                fetched.par_iter().map(encode).collect::<Result<_>>()
-            })?;
-            blobs.extend(done.into_iter().flatten());
-        }
-        Ok(Merged { row, blobs })
+        Ok([
+            merging.merge::<u16>(of_width(2)?)?,
+            merging.merge::<u32>(of_width(4)?)?,
+        ])
     }
 }
 
-/// Some tiles, and the runs of every source that make them up.
-struct Span<'a> {
-    tiles: Range<usize>,
-    runs: Vec<(&'a Group, usize, Arc<[u8]>)>,
-}
-
-/// What all spans of one merge have in common.
+/// What making groups reads from.
 struct Merging<'a> {
-    decoder: Decoder<'a>,
-    /// Tiles of a new blob.
-    per_run: usize,
-    /// Places in [`LayerIndex::steps`].
-    steps: Range<usize>,
+    store: &'a Store,
+    view: &'a View<'a>,
+    index: &'a Index,
 }
 
 impl Merging<'_> {
-    /// The new blobs of a span.
-    fn encode<E: Element>(&self, span: &Span) -> Result<Vec<Vec<u8>>> {
-        let (tiling, first) = (self.decoder.tiling(), span.tiles.start);
-        let mut tiles = vec![vec![TileChanges::<E>::default(); self.steps.len()]; span.tiles.len()];
-        for (group, run, blob) in &span.runs {
-            let run = run_of(&tiling, group.row.blobs.per_run, *run);
-            let Some(block) = self.decoder.decode::<E>(&group.row, run.clone(), blob)? else {
-                continue;
-            };
-            let before = group.steps.start - self.steps.start;
-            for tile in run.clone() {
-                let by_step = block.by_step(tile - run.start);
-                let by_step = by_step.map_err(|damage| self.decoder.damaged(&group.row, damage))?;
-                for (step, changes) in by_step.into_iter().enumerate() {
-                    tiles[tile - first][before + step] = changes;
+    fn merge<E: Element>(&self, works: Vec<Work>) -> Result<Merged> {
+        let (dense, mut fast): (Vec<Work>, Vec<Work>) = works
+            .into_iter()
+            .partition(|work| work.codec == Codec::Dense);
+        let mut groups = Vec::new();
+        let mut codebook = None;
+        if !dense.is_empty() {
+            let (data, blobs) = self.code_densely::<E>(&dense)?;
+            let changes: u64 = dense.iter().map(|work| work.row.changes).sum();
+            for (mut work, blobs) in dense.into_iter().zip(blobs) {
+                let size: usize = blobs.iter().map(Vec::len).sum();
+                let share = data.len() as u64 * work.row.changes / changes.max(1);
+                if work.gains_by(size as u64 + share) {
+                    groups.push(MergedGroup::new(work, blobs));
+                } else {
+                    work.codec = Codec::Fast;
+                    fast.push(work);
                 }
             }
+            codebook = groups.iter().any(|group| group.dense).then_some(data);
         }
-        let encode = |begin: usize| {
-            let run = begin..span.tiles.end.min(begin + self.per_run);
-            let tiles = &tiles[run.start - first..run.end - first];
-            if tiles.iter().flatten().all(|changes| changes.len() == 0) {
-                return Vec::new();
-            }
-            fast::encode(&tiling, run, tiles.iter().map(Vec::as_slice))
+        let blobs = self.code_fast::<E>(&fast)?;
+        let fast = fast.into_iter().zip(blobs);
+        groups.extend(fast.map(|(work, blobs)| MergedGroup::new(work, blobs)));
+        Ok(Merged { groups, codebook })
+    }
+
+    /// The blobs of each work in the fast coding.
+    fn code_fast<E: Element>(&self, works: &[Work]) -> Result<Vec<Vec<Vec<u8>>>> {
+        let encode = |work: &Work, tiles: Vec<TileSteps<E>>| {
+            let runs = tiles.chunks(work.per_run());
+            runs.map(|run| encode_run(work, run)).collect::<Vec<_>>()
         };
-        Ok(span
-            .tiles
-            .clone()
-            .step_by(self.per_run)
-            .map(encode)
-            .collect())
+        let mut blobs = vec![Vec::new(); works.len()];
+        self.each_batch(works, encode, |batch| {
+            let parts = batch.into_iter();
+            parts.for_each(|(at, made)| blobs[at].extend(made));
+        })?;
+        Ok(blobs)
+    }
+
+    /// A codebook, and the blobs of each work in the dense coding with it.
+    fn code_densely<E: Element>(&self, works: &[Work]) -> Result<(Vec<u8>, Vec<Vec<Vec<u8>>>)> {
+        let changes: u64 = works.iter().map(|work| work.row.changes).sum();
+        let keep = changes <= KEPT_CHANGES;
+        let mut kept: Vec<(usize, Vec<DenseTile<E>>)> = Vec::new();
+        let mut census = Census::new();
+        self.each_batch(works, dense_tiles, |batch| {
+            census.add(self.count(&batch));
+            if keep {
+                kept.extend(batch);
+            }
+        })?;
+        let codebook = census.codebook();
+        let tables = codebook.encode_tables();
+        let encode = |tiles: &[DenseTile<E>]| {
+            let tiles = tiles.iter();
+            tiles
+                .map(|tile| tile.encode(&codebook, &tables))
+                .collect::<Vec<_>>()
+        };
+        let mut blobs = vec![Vec::new(); works.len()];
+        let mut collect = |batch: Vec<(usize, Vec<Vec<u8>>)>| {
+            let parts = batch.into_iter();
+            parts.for_each(|(at, made)| blobs[at].extend(made));
+        };
+        if keep {
+            let one = |(at, tiles): &(usize, Vec<DenseTile<E>>)| (*at, encode(tiles));
+            collect(
+                self.store
+                    .pool()
+                    .install(|| kept.par_iter().map(one).collect()),
+            );
+        } else {
+            let encode = |work: &Work, tiles| encode(&dense_tiles(work, tiles));
+            self.each_batch(works, encode, collect)?;
+        }
+        Ok((codebook.to_bytes(), blobs))
+    }
+
+    fn count<E: Element>(&self, batch: &[(usize, Vec<DenseTile<E>>)]) -> Census {
+        let count = |tiles: &[(usize, Vec<DenseTile<E>>)]| {
+            let mut census = Census::new();
+            let tiles = tiles.iter().flat_map(|(_, tiles)| tiles);
+            tiles.for_each(|tile| tile.count(&mut census));
+            census
+        };
+        let sum = |mut sum: Census, census| {
+            sum.add(census);
+            sum
+        };
+        let pool = self.store.pool();
+        let share = batch.len().div_ceil(pool.current_num_threads()).max(1);
+        pool.install(|| {
+            let parts = batch.par_chunks(share);
+            parts.map(count).reduce(Census::new, sum)
+        })
+    }
+
+    /// Reads what works are made of, some at a time, and makes something of each span of tiles.
+    fn each_batch<E: Element, T: Send>(
+        &self,
+        works: &[Work],
+        make: impl Fn(&Work, Vec<TileSteps<E>>) -> T + Sync,
+        mut done: impl FnMut(Vec<(usize, T)>),
+    ) -> Result<()> {
+        let pool = self.store.pool();
+        let mut spans = Vec::new();
+        for (at, work) in works.iter().enumerate() {
+            if work.row.changes > 0 {
+                spans.extend(work.spans().map(|tiles| (at, tiles)));
+            }
+        }
+        let mut rest = &spans[..];
+        while !rest.is_empty() {
+            let (mut changes, mut weights) = (0, 0);
+            let within = rest.iter().take_while(|(at, tiles)| {
+                let load = works[*at].load(tiles);
+                changes += load.0;
+                weights += load.1;
+                changes <= BATCH_CHANGES && weights <= BATCH_WEIGHTS
+            });
+            let least = 2 * pool.current_num_threads();
+            let count = within.count().max(least).min(rest.len());
+            let (batch, later) = rest.split_at(count);
+            rest = later;
+            let mut fetched = Vec::with_capacity(batch.len());
+            for own in batch.chunk_by(|a, b| a.0 == b.0) {
+                let at = own[0].0;
+                let reader = self
+                    .store
+                    .file_reader(self.view, self.index, works[at].layer);
+                let tiles: Vec<Range<usize>> = own.iter().map(|(_, tiles)| tiles.clone()).collect();
+                let spans = works[at].fetch::<E>(&reader, &tiles)?;
+                fetched.extend(spans.into_iter().map(|span| (at, span)));
+            }
+            let one = |(at, span)| {
+                let work: &Work = &works[at];
+                Ok((at, make(work, work.read(span)?)))
+            };
+            done(pool.install(|| {
+                let spans = fetched.into_par_iter();
+                spans.map(one).collect::<Result<Vec<_>>>()
+            })?);
+        }
+        Ok(())
     }
 }
 
-/// Tiles of a blob, a power of two.
-fn run_length(tiling: &Tiling, changes: u64) -> usize {
-    let tiles = tiling.count() as u64;
-    let wanted = (BLOB_CHANGES * tiles / changes.max(1)).clamp(1, tiles.next_power_of_two());
-    // Rounded down.
-    1 << wanted.ilog2()
+/// The blob of a run of tiles in the fast coding; empty where nothing changed.
+fn encode_run<E: Element>(work: &Work, tiles: &[TileSteps<E>]) -> Vec<u8> {
+    if tiles
+        .iter()
+        .flat_map(|tile| &tile.steps)
+        .all(|changes| changes.len() == 0)
+    {
+        return Vec::new();
+    }
+    let run = tiles[0].tile..tiles[0].tile + tiles.len();
+    fast::encode(
+        &work.tiling(),
+        run,
+        tiles.iter().map(|tile| &tile.steps[..]),
+    )
 }
 
-/// The level of a group of so many steps: 1 for a slab, one more for every eight times as many.
-fn level_of(steps: usize) -> u32 {
-    let mut level = 1;
-    let mut longest = SLAB_STEPS;
-    while longest < steps {
-        longest *= SLAB_STEPS;
-        level += 1;
-    }
-    level
+fn dense_tiles<E: Element>(work: &Work, tiles: Vec<TileSteps<E>>) -> Vec<DenseTile<E>> {
+    let (tiling, dtype) = (work.tiling(), work.layer.row.dtype);
+    let dense = |tile: TileSteps<E>| {
+        DenseTile::new(
+            dtype,
+            tiling.rect(tile.tile).width,
+            tile.before,
+            &tile.steps,
+        )
+    };
+    tiles.into_iter().map(dense).collect()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn levels_count_eights() {
-        assert_eq!(
-            [1, 8, 9, 64, 65, 512, 513].map(level_of),
-            [1, 1, 2, 2, 3, 3, 4]
-        );
-    }
-
-    #[test]
-    fn runs_are_longer_where_little_changes() {
-        let tiling = Tiling::new((1024, 1024));
-        assert_eq!(run_length(&tiling, 8 << 20), 1);
-        assert_eq!(run_length(&tiling, 840_000), 2);
-        assert_eq!(run_length(&tiling, 10), 64);
+impl MergedGroup {
+    fn new(work: Work, blobs: Vec<Vec<u8>>) -> Self {
+        let mut row = work.row.clone();
+        row.blobs.per_run = work.per_run();
+        MergedGroup {
+            row,
+            dense: work.codec == Codec::Dense && !blobs.is_empty(),
+            sources: work.sources,
+            blobs,
+        }
     }
 }

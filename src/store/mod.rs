@@ -3,6 +3,7 @@
 mod base;
 mod blob_writer;
 mod cache;
+mod codebooks;
 mod commit;
 mod core;
 mod database;
@@ -27,6 +28,7 @@ mod stats;
 mod step;
 mod stored_layer;
 mod verify;
+mod work;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -35,7 +37,7 @@ use std::sync::Arc;
 use crate::{Checkpoint, Dtype, Error, Result, blocking};
 
 pub use note::Note;
-pub use options::{Durability, Favor, StoreOptions};
+pub use options::{Codec, Durability, Favor, StoreOptions};
 pub use report::{LayerInfo, LayerStats, ModelWeights, StepInfo, StoreStats, Verified};
 pub use step::{RecordOptions, Recorded, StepWriter, Threshold};
 pub use stored_layer::StoredLayer;

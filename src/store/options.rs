@@ -21,6 +21,19 @@ pub enum Favor {
     Reads,
 }
 
+/// How changes are coded where slabs are merged into longer groups. The newest steps are always in
+/// the fast coding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Codec {
+    /// Quick to write and to read.
+    Fast,
+    /// Each change by how likely it is for a weight of its size and past: about 0.6 times the bytes
+    /// for weights of 16 bits, 0.95 times for those of 32, at up to three times the time. Changes
+    /// that are no smaller for it stay in the fast coding.
+    #[default]
+    Dense,
+}
+
 /// How a store works, whatever it holds.
 #[derive(Clone, Copy, Debug)]
 pub struct StoreOptions {
@@ -28,6 +41,8 @@ pub struct StoreOptions {
     pub durability: Durability,
     /// How many keyframes there are.
     pub favor: Favor,
+    /// How merged slabs are coded.
+    pub codec: Codec,
     /// Threads for each heavy call; `None` is one per core. Results do not depend on it.
     pub threads: Option<NonZeroUsize>,
     /// Bytes of blocks, as they are in the file, to keep in memory for the next reads.
@@ -39,6 +54,7 @@ impl Default for StoreOptions {
         StoreOptions {
             durability: Durability::default(),
             favor: Favor::default(),
+            codec: Codec::default(),
             threads: None,
             cache_bytes: 4 << 20,
         }

@@ -15,6 +15,18 @@ use crate::history::{Block, Damage, Element, TileSet, apply};
 /// is in memory.
 const WAITING: usize = 4;
 
+/// What is done with a tile of a part's block: the part, the block, the tile's place in the block's
+/// run, the tile, and its ordered bits.
+pub(crate) trait Work<E>:
+    FnMut(&Part, &Block<E>, usize, usize, &mut [E]) -> std::result::Result<(), Damage>
+{
+}
+
+impl<E, F> Work<E> for F where
+    F: FnMut(&Part, &Block<E>, usize, usize, &mut [E]) -> std::result::Result<(), Damage>
+{
+}
+
 /// How a state comes about: keyframes, each upon the one before, then parts of groups; and what is
 /// looked through after it.
 pub(crate) struct Plan<'a, E> {
@@ -86,13 +98,7 @@ impl<E: Element> Plan<'_, E> {
         parts: Range<usize>,
         fetched: &Fetched,
         bits: &mut [E],
-        mut work: impl FnMut(
-            &Part,
-            &Block<E>,
-            usize,
-            usize,
-            &mut [E],
-        ) -> std::result::Result<(), Damage>,
+        mut work: impl Work<E>,
     ) -> Result<()> {
         let (decoder, tiling) = (self.decoder, self.decoder.tiling());
         let begin = self.set.span(self.set.within(&fetched.chunk).start).start;
@@ -100,28 +106,50 @@ impl<E: Element> Plan<'_, E> {
             let part = &self.parts[at];
             let row = &part.group.row;
             let per_run = row.blobs.per_run;
-            let mut on_block = |block: &Block<E>, run: &Range<usize>| -> Result<()> {
-                let both = run.start.max(fetched.chunk.start)..run.end.min(fetched.chunk.end);
-                for index in self.set.within(&both) {
-                    let (tile, span) = (self.set.tiles()[index], self.set.span(index));
-                    let ordered = &mut bits[span.start - begin..span.end - begin];
-                    work(part, block, tile - run.start, tile, ordered)
-                        .map_err(|damage| decoder.damaged(row, damage))?;
-                }
-                Ok(())
-            };
             if per_run > CHUNK_TILES {
                 let run = fetched.chunk.start / per_run;
                 if let Some(block) = &self.wide[at][run] {
-                    on_block(block, &run_of(&tiling, per_run, run))?;
+                    let run = run_of(&tiling, per_run, run);
+                    self.on_block(at, block, (&run, fetched), bits, &mut work)?;
                 }
             }
             for (run, blob) in &fetched.runs[at] {
                 let run = run_of(&tiling, per_run, *run);
-                if let Some(block) = decoder.decode(row, run.clone(), blob)? {
-                    on_block(&block, &run)?;
+                let before = match &part.codebook {
+                    None => &[],
+                    Some(_) if part.steps.start > 0 => {
+                        return Err(decoder.damaged(row, Damage("a keyframe lies among its steps")));
+                    }
+                    Some(_) => {
+                        let span = self.set.span(self.set.within(&run).start);
+                        &bits[span.start - begin..span.end - begin]
+                    }
+                };
+                if let Some(block) = decoder.decode(part, run.clone(), blob, before)? {
+                    self.on_block(at, &block, (&run, fetched), bits, &mut work)?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// The tiles of a block that are in the set and in the chunk.
+    fn on_block(
+        &self,
+        at: usize,
+        block: &Block<E>,
+        (run, fetched): (&Range<usize>, &Fetched),
+        bits: &mut [E],
+        work: &mut impl Work<E>,
+    ) -> Result<()> {
+        let part = &self.parts[at];
+        let begin = self.set.span(self.set.within(&fetched.chunk).start).start;
+        let both = run.start.max(fetched.chunk.start)..run.end.min(fetched.chunk.end);
+        for index in self.set.within(&both) {
+            let (tile, span) = (self.set.tiles()[index], self.set.span(index));
+            let ordered = &mut bits[span.start - begin..span.end - begin];
+            work(part, block, tile - run.start, tile, ordered)
+                .map_err(|damage| self.decoder.damaged(&part.group.row, damage))?;
         }
         Ok(())
     }

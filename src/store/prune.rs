@@ -1,6 +1,8 @@
 use super::core::{Store, by_width};
 use super::database::{Batch, Digest, LayerRow};
 use super::index::Index;
+use super::maintenance::Job;
+use super::options::Codec;
 use crate::Result;
 use crate::history::TileSet;
 
@@ -35,6 +37,29 @@ impl Store {
                 let state = reader.state::<E>(at, &TileSet::all(&row.tiling()))?;
                 self.put_keyframe(batch, &row, oldest, &state, None)?.0
             });
+            // A dense group is coded upon the state before it, which goes.
+            let cut = layer.groups.iter().find(|group| {
+                group.row.codebook.is_some() && group.row.first <= oldest && oldest < group.row.last
+            });
+            let rest = match cut {
+                Some(group) => {
+                    let steps = at + 1..group.steps.end;
+                    let mut changes = 0;
+                    for at in steps.clone() {
+                        let state = layer.state(&index, batch, at)?;
+                        changes += state.map_or(0, |state| state.changes);
+                    }
+                    let job = Job {
+                        layer: id,
+                        steps,
+                        codec: Codec::Dense,
+                        changes,
+                        compacts: true,
+                    };
+                    Some(self.merged(batch, &index, &[job])?)
+                }
+                None => None,
+            };
             for frame in layer.keyframes.iter().filter(|frame| frame.step <= oldest) {
                 batch.drop_keyframe(frame)?;
             }
@@ -48,6 +73,9 @@ impl Store {
             }
             for group in layer.groups.iter().filter(|group| group.row.last <= oldest) {
                 batch.drop_group(&group.row)?;
+            }
+            for merged in rest.iter().flatten() {
+                merged.put(batch)?;
             }
             batch.put_layer(&row)?;
             self.drop_commits(batch, &index, &row, layer.seq(at))?;

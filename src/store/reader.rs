@@ -5,9 +5,10 @@ use rayon::prelude::*;
 use rayon::{Scope, ThreadPool};
 
 use super::cache::BlobCache;
+use super::codebooks::Codebooks;
 use super::database::{Blobs, Digest, GroupRow, KeyframeRow, View, digest_of};
 use super::decoder::{Decoder, Fetched, Part, Wide, run_of};
-use super::index::{Index, LayerIndex};
+use super::index::{Group, Index, LayerIndex};
 use super::plan::{Gathered, Plan, Room, in_order};
 use crate::float_mode::ieee;
 use crate::history::{Damage, Element, RawChange, TileSet, Tiling, decode_bytes, replay};
@@ -19,12 +20,14 @@ use crate::{Error, Result};
 pub(crate) const CHUNK_TILES: usize = 4;
 
 /// Answers questions about one layer in one consistent state of the store.
+#[derive(Clone, Copy)]
 pub(crate) struct Reader<'a> {
     pub(crate) view: &'a View<'a>,
     pub(crate) index: &'a Index,
     pub(crate) layer: &'a LayerIndex,
     /// `None` for those who read everything once.
     pub(crate) cache: Option<&'a BlobCache>,
+    pub(crate) codebooks: &'a Codebooks,
     pub(crate) pool: &'a ThreadPool,
 }
 
@@ -41,7 +44,7 @@ pub(crate) struct Seen<E> {
 }
 
 impl<'a> Reader<'a> {
-    fn decoder(&self) -> Decoder<'a> {
+    pub(crate) fn decoder(&self) -> Decoder<'a> {
         Decoder { layer: self.layer }
     }
 
@@ -105,65 +108,122 @@ impl<'a> Reader<'a> {
         steps: Range<usize>,
         set: &TileSet,
         see: impl Fn(&mut T, Seen<E>) + Sync,
+        collect: impl FnMut(T),
+    ) -> Result<()> {
+        self.changes_in(vec![steps], set, see, collect)
+    }
+
+    /// The same for several ranges side by side; range by range.
+    fn changes_in<E: Element, T: Default + Send>(
+        &self,
+        ranges: Vec<Range<usize>>,
+        set: &TileSet,
+        see: impl Fn(&mut T, Seen<E>) + Sync,
         mut collect: impl FnMut(T),
     ) -> Result<()> {
-        let mut plan = self.plan::<E>(steps.start.saturating_sub(1), set.clone())?;
-        plan.parts.extend(self.parts(steps));
-        plan.wide = self.wide(&plan.parts, set)?;
-        let chunks = plan.chunks().map(|chunk| (chunk, ())).collect();
-        let gathered = self.each_chunk(&plan, chunks, |plan, fetched, bits, ()| {
+        let mut plans = Vec::with_capacity(ranges.len());
+        for steps in ranges {
+            let begin = self.decoded_from(steps.start);
+            let mut plan = self.plan::<E>(begin.saturating_sub(1), set.clone())?;
+            plan.parts.extend(self.parts(begin..steps.end)?);
+            plan.wide = self.wide(&plan.parts, set)?;
+            plans.push((steps.start, plan, Gathered::default()));
+        }
+        let work = |plan: &Plan<E>, fetched: &Fetched, bits: &mut [E], first: usize| {
             let mut gathered = T::default();
             let coder = plan.decoder.coder();
             bits.iter_mut().for_each(|bits| *bits = bits.to_ordered());
-            plan.each_tile(
-                plan.leading..plan.parts.len(),
-                fetched,
-                bits,
-                |part, block, index, tile, ordered| {
-                    replay(
-                        block,
-                        index,
-                        &part.steps,
-                        coder,
-                        ordered,
-                        |place, step, before, after, raw| {
-                            let at = part.group.steps.start + step - part.group.hidden;
-                            see(
-                                &mut gathered,
-                                Seen {
-                                    at,
-                                    tile,
-                                    place,
-                                    before,
-                                    after,
-                                    raw: raw.copied(),
-                                },
-                            );
-                        },
-                    )
-                },
-            )?;
+            let parts = plan.leading..plan.parts.len();
+            plan.each_tile(parts, fetched, bits, |part, block, index, tile, ordered| {
+                let seen = |place, step, before, after, raw: Option<&RawChange>| {
+                    let at = part.group.steps.start + step - part.group.hidden;
+                    if at >= first {
+                        let raw = raw.copied();
+                        let seen = Seen {
+                            at,
+                            tile,
+                            place,
+                            before,
+                            after,
+                            raw,
+                        };
+                        see(&mut gathered, seen);
+                    }
+                };
+                replay(block, index, &part.steps, coder, ordered, seen)
+            })?;
             Ok(gathered)
+        };
+        let room = Room::new(self.pool);
+        self.pool.in_place_scope(|scope| {
+            plans.iter().try_for_each(|(first, plan, gathered)| {
+                let chunks = plan.chunks().map(|chunk| (chunk, *first)).collect();
+                self.spawn(scope, &room, plan, chunks, &work, gathered)
+            })
         })?;
-        for (_, gathered) in gathered {
-            collect(gathered);
+        for (_, _, gathered) in plans {
+            in_order(gathered)?
+                .into_iter()
+                .for_each(|(_, own)| collect(own));
         }
         Ok(())
     }
 
-    /// One weight: its plain bits after the step at place `from`, and after each later change.
+    /// One weight: its plain bits after the layer's first step, and after each later change.
     pub(crate) fn weight<E: Element>(
         &self,
         row: usize,
         col: usize,
     ) -> Result<(E, Vec<(usize, E)>)> {
-        let tiling = self.tiling();
-        let (tile, place) = tiling.place(row, col);
-        let set = TileSet::new(&tiling, vec![tile]);
+        let (tile, place) = self.tiling().place(row, col);
+        let set = TileSet::new(&self.tiling(), vec![tile]);
         let base = self.state::<E>(0, &set)?[usize::from(place)];
-        let parts = self.parts(1..self.layer.steps.len());
+        let parts = self.parts(1..self.layer.steps.len())?;
+        let changes = if parts.iter().any(|part| part.codebook.is_some()) {
+            self.replayed_weight(&set, place)?
+        } else {
+            self.visited_weight(tile, place, base, &parts)?
+        };
+        Ok((base, changes))
+    }
+
+    /// The changes of a weight, from its tile's states: from one keyframe to the next, side by side.
+    fn replayed_weight<E: Element>(&self, set: &TileSet, place: u16) -> Result<Vec<(usize, E)>> {
+        let mut ranges = Vec::new();
+        let mut begin = 1;
+        for frame in &self.layer.keyframes {
+            let after = self.layer.as_of(frame.step as usize)? + 1;
+            if after > begin {
+                ranges.push(begin..after);
+                begin = after;
+            }
+        }
+        ranges.push(begin..self.layer.steps.len());
+        let mut changes = Vec::new();
+        self.changes_in(
+            ranges,
+            set,
+            |own: &mut Vec<(usize, E)>, seen: Seen<E>| {
+                if seen.place == place {
+                    own.push((seen.at, seen.after));
+                }
+            },
+            |own| changes.extend(own),
+        )?;
+        Ok(changes)
+    }
+
+    /// The changes of a weight, from blocks that can be decoded without a state.
+    fn visited_weight<E: Element>(
+        &self,
+        tile: usize,
+        place: u16,
+        base: E,
+        parts: &[Part],
+    ) -> Result<Vec<(usize, E)>> {
+        let tiling = self.tiling();
         let mut blobs = Vec::with_capacity(parts.len());
-        for part in &parts {
+        for part in parts {
             let run = tile / part.group.row.blobs.per_run;
             blobs.push(self.block_blob(&part.group.row, run)?);
         }
@@ -172,7 +232,7 @@ impl<'a> Reader<'a> {
             let per_run = part.group.row.blobs.per_run;
             let run = run_of(&tiling, per_run, tile / per_run);
             let index = tile - run.start;
-            let block = decoder.decode::<E>(&part.group.row, run, blob)?;
+            let block = decoder.decode::<E>(part, run, blob, &[])?;
             let mut changes = Vec::new();
             let visited = block.map_or(Ok(()), |block| {
                 block.visit(index, |at, step, code, raw| {
@@ -190,11 +250,8 @@ impl<'a> Reader<'a> {
             Ok(changes)
         };
         let changes: Vec<Vec<_>> = self.pool.install(|| {
-            parts
-                .par_iter()
-                .zip(&blobs)
-                .map(found)
-                .collect::<Result<_>>()
+            let blobs = parts.par_iter().zip(&blobs);
+            blobs.map(found).collect::<Result<_>>()
         })?;
         ieee(|| {
             let mut state = base;
@@ -211,7 +268,7 @@ impl<'a> Reader<'a> {
                 };
                 history.push((at, state));
             }
-            Ok((base, history))
+            Ok(history)
         })
     }
 
@@ -263,7 +320,7 @@ impl<'a> Reader<'a> {
             }
             frames.push(frame);
         }
-        let parts = self.parts(from + 1..at + 1);
+        let parts = self.parts(from + 1..at + 1)?;
         let wide = self.wide(&parts, &set)?;
         Ok(Plan {
             decoder: self.decoder(),
@@ -275,15 +332,32 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn parts(&self, steps: Range<usize>) -> Vec<Part<'a>> {
-        let groups = self.layer.groups.iter();
-        groups
-            .map(|group| Part {
+    /// What changed in a range of the layer's steps.
+    pub(crate) fn parts(&self, steps: Range<usize>) -> Result<Vec<Part<'a>>> {
+        let mut parts = Vec::new();
+        for group in &self.layer.groups {
+            let steps = group.part(&steps);
+            if steps.is_empty() || group.row.changes == 0 {
+                continue;
+            }
+            let codebook = group.row.codebook;
+            parts.push(Part {
                 group,
-                steps: group.part(&steps),
-            })
-            .filter(|part| !part.steps.is_empty() && part.group.row.changes > 0)
-            .collect()
+                codebook: codebook
+                    .map(|id| self.codebooks.get(self.view, id))
+                    .transpose()?,
+                steps,
+            });
+        }
+        Ok(parts)
+    }
+
+    /// The first step to decode for the changes from one on: a dense group is decoded from its
+    /// beginning.
+    fn decoded_from(&self, at: usize) -> usize {
+        let dense = |group: &&Group| group.row.codebook.is_some() && group.steps.contains(&at);
+        let group = self.layer.groups.iter().find(dense);
+        group.map_or(at, |group| group.steps.start)
     }
 
     /// Makes the plan's state chunk by chunk, and calls `work` for each with its plain bits and
@@ -386,11 +460,7 @@ impl<'a> Reader<'a> {
         }
         let decoder = self.decoder();
         let decode = |(i, number, run, blob): (usize, usize, Range<usize>, Arc<[u8]>)| {
-            Ok((
-                i,
-                number,
-                decoder.decode::<E>(&parts[i].group.row, run, &blob)?,
-            ))
+            Ok((i, number, decoder.decode(&parts[i], run, &blob, &[])?))
         };
         let decoded = self.pool.install(|| {
             fetched

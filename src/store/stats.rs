@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::core::{Store, layer_info};
@@ -24,10 +24,16 @@ impl Store {
                 count: steps.len(),
                 ..StoreStats::default()
             };
+            let mut codebooks = BTreeSet::new();
             for row in index.layers.iter() {
                 let layer = index.layer(view, row.id)?;
                 let of_layer = add_layer(&mut stats, view, index, &layer)?;
                 stats.layers.push(of_layer);
+                let groups = layer.groups.iter();
+                codebooks.extend(groups.filter_map(|group| group.row.codebook));
+            }
+            for id in codebooks {
+                stats.block_bytes += view.codebook(id)?.len() as u64;
             }
             Ok(stats)
         })?;

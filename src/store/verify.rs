@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use super::core::{Store, by_width};
 use super::database::View;
 use super::database::{Blobs, Digest, digest_of};
@@ -38,6 +40,15 @@ impl Store {
             let mut total = 0;
             for row in index.layers.iter() {
                 total += index.layer(view, row.id)?.steps.len() as u64;
+            }
+            let mut codebooks = BTreeSet::new();
+            for row in index.layers.iter() {
+                let groups = &index.layer(view, row.id)?.groups;
+                codebooks.extend(groups.iter().filter_map(|group| group.row.codebook));
+            }
+            for &id in &codebooks {
+                found.blobs += 1;
+                found.bytes += view.codebook(id)?.len() as u64;
             }
             let mut done = 0;
             for row in index.layers.iter() {

@@ -4,6 +4,7 @@ mod background;
 mod bench;
 mod checkout;
 mod checkpoint_file;
+mod codec_name;
 mod demo;
 mod failure;
 mod file_kind;

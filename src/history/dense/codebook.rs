@@ -9,7 +9,6 @@ pub(crate) struct Codebook {
     /// For each context its table, which there is.
     pub(super) map: Vec<u8>,
     frequencies: Vec<Frequencies>,
-    pub(super) encode: EncodeTables,
     pub(super) decode: DecodeTables,
 }
 
@@ -17,10 +16,14 @@ impl Codebook {
     pub(super) fn new(map: Vec<u8>, frequencies: Vec<Frequencies>) -> Self {
         Codebook {
             map,
-            encode: EncodeTables::new(&frequencies),
             decode: DecodeTables::new(&frequencies),
             frequencies,
         }
+    }
+
+    /// What coding with it needs.
+    pub(crate) fn encode_tables(&self) -> EncodeTables {
+        EncodeTables::new(&self.frequencies)
     }
 
     pub(crate) fn to_bytes(&self) -> Vec<u8> {

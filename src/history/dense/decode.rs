@@ -11,67 +11,76 @@ use crate::history::raw::read_raws;
 use crate::history::stream::Reader;
 use crate::history::{Block, Damage, Decoded, Element, RawChange, SLAB_STEPS};
 
-/// Takes the block of a tile apart as far as its first `until` steps, of `steps`. The block may have
-/// more steps than that. `before` are the ordered bits of the tile before them.
-pub(crate) fn decode<E: Element>(
-    bytes: &[u8],
-    codebook: &Codebook,
-    (dtype, width): (Dtype, usize),
-    before: &[E],
-    steps: usize,
-    until: usize,
-) -> Decoded<Block<E>> {
-    let mut reader = Reader::new(bytes);
-    if reader.take(1)? != [FORM] {
-        return Err(Damage("the block is of an unknown form"));
-    }
-    let mut slabs = Slabs::<E> {
-        codebook,
-        width,
-        weights: Weights::new(dtype, before),
-        every: vec![0; before.len()],
-        ids: vec![0; width],
-        counts: Vec::new(),
-        places: Vec::new(),
-        masks: Vec::new(),
-        codes: Vec::new(),
-        queue: Vec::new(),
-    };
-    let all = steps.div_ceil(SLAB_STEPS);
-    let wanted = until.div_ceil(SLAB_STEPS);
-    let mut raws: Vec<RawChange> = Vec::new();
-    while slabs.counts.len() < wanted {
-        let head = reader.take(10)?;
-        let number =
-            |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes"));
-        let count = usize::from(u16::from_le_bytes([head[0], head[1]]));
-        let end = slabs.counts.len() + count;
-        if count == 0 || end > all {
-            return Err(Damage("there are slabs too many or too few"));
+/// The block of a tile, and what is known of it.
+pub(crate) struct DenseBlock<'a, E> {
+    pub(crate) dtype: Dtype,
+    /// Of the tile.
+    pub(crate) width: usize,
+    /// Ordered bits of the tile before the block's steps.
+    pub(crate) before: &'a [E],
+    pub(crate) steps: usize,
+}
+
+impl<E: Element> DenseBlock<'_, E> {
+    /// Takes the block apart as far as its first `until` steps, or further.
+    pub(crate) fn decode(
+        &self,
+        bytes: &[u8],
+        codebook: &Codebook,
+        until: usize,
+    ) -> Decoded<Block<E>> {
+        let mut reader = Reader::new(bytes);
+        if reader.take(1)? != [FORM] {
+            return Err(Damage("the block is of an unknown form"));
         }
-        let mut symbols = Decoder::new(reader.take(number(2) as usize)?)?;
-        let mut bits = BitReader::new(reader.take(number(6) as usize)?);
-        let first = slabs.codes.len();
-        while slabs.counts.len() < end {
-            let allowed = allowed_mask(steps, slabs.counts.len());
-            slabs.take(&mut symbols, &mut bits, allowed)?;
+        let mut slabs = Slabs::<E> {
+            codebook,
+            width: self.width,
+            weights: Weights::new(self.dtype, self.before),
+            every: vec![0; self.before.len()],
+            ids: vec![0; self.width],
+            counts: Vec::new(),
+            places: Vec::new(),
+            masks: Vec::new(),
+            codes: Vec::new(),
+            queue: Vec::new(),
+        };
+        let all = self.steps.div_ceil(SLAB_STEPS);
+        let wanted = until.div_ceil(SLAB_STEPS);
+        let mut raws: Vec<RawChange> = Vec::new();
+        while slabs.counts.len() < wanted {
+            let head = reader.take(10)?;
+            let number =
+                |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes"));
+            let count = usize::from(u16::from_le_bytes([head[0], head[1]]));
+            let end = slabs.counts.len() + count;
+            if count == 0 || end > all {
+                return Err(Damage("there are slabs too many or too few"));
+            }
+            let mut symbols = Decoder::new(reader.take(number(2) as usize)?)?;
+            let mut bits = BitReader::new(reader.take(number(6) as usize)?);
+            let first = slabs.codes.len();
+            while slabs.counts.len() < end {
+                let allowed = allowed_mask(self.steps, slabs.counts.len());
+                slabs.take(&mut symbols, &mut bits, allowed)?;
+            }
+            symbols.finish()?;
+            bits.finish()?;
+            let zeros = slabs.codes[first..]
+                .iter()
+                .filter(|code| **code == E::default())
+                .count();
+            if zeros > 0 {
+                raws.extend(read_raws(&mut reader, zeros)?);
+            }
         }
-        symbols.finish()?;
-        bits.finish()?;
-        let zeros = slabs.codes[first..]
-            .iter()
-            .filter(|code| **code == E::default())
-            .count();
-        if zeros > 0 {
-            raws.extend(read_raws(&mut reader, zeros)?);
+        if slabs.counts.len() == all {
+            reader.finish()?;
         }
+        let steps = self.steps.min(slabs.counts.len() * SLAB_STEPS);
+        let cells = cells_of(steps, &slabs.counts, &slabs.masks)?;
+        Block::new(steps, cells, slabs.places, slabs.masks, slabs.codes, raws)
     }
-    if slabs.counts.len() == all {
-        reader.finish()?;
-    }
-    let steps = steps.min(slabs.counts.len() * SLAB_STEPS);
-    let cells = cells_of(steps, &slabs.counts, &slabs.masks)?;
-    Block::new(steps, cells, slabs.places, slabs.masks, slabs.codes, raws)
 }
 
 /// The slabs that have been decoded, and what the next ones need.

@@ -2,7 +2,7 @@ use super::bits::BitWriter;
 use super::census::Census;
 use super::codebook::Codebook;
 use super::contexts::Weights;
-use super::rans::Encoder;
+use super::rans::{EncodeTables, Encoder};
 use super::walk::{Cell, Sink};
 use super::{FORM, STRETCH_CHANGES};
 use crate::Dtype;
@@ -12,19 +12,19 @@ use crate::history::stream::Writer;
 use crate::history::{Element, SLAB_STEPS, TileChanges};
 
 /// What some steps changed in a tile, to be coded.
-pub(crate) struct DenseTile<'a, E> {
+pub(crate) struct DenseTile<E> {
     dtype: Dtype,
     width: usize,
     /// Ordered bits of the state before the steps.
-    before: &'a [E],
+    before: Vec<E>,
     cells: Cells<E>,
 }
 
-impl<'a, E: Element> DenseTile<'a, E> {
+impl<E: Element> DenseTile<E> {
     pub(crate) fn new(
         dtype: Dtype,
         width: usize,
-        before: &'a [E],
+        before: Vec<E>,
         steps: &[TileChanges<E>],
     ) -> Self {
         let mut cells = Cells::default();
@@ -46,7 +46,7 @@ impl<'a, E: Element> DenseTile<'a, E> {
 
     /// The bytes of the tile's block; `codebook` is of a census in which it was counted. Nothing
     /// where nothing changed.
-    pub(crate) fn encode(&self, codebook: &Codebook) -> Vec<u8> {
+    pub(crate) fn encode(&self, codebook: &Codebook, tables: &EncodeTables) -> Vec<u8> {
         if self.cells.codes.is_empty() {
             return Vec::new();
         }
@@ -67,19 +67,19 @@ impl<'a, E: Element> DenseTile<'a, E> {
                 let (own, others) = raws.split_at(stretch.raws);
                 raws = others;
                 let full = std::mem::replace(&mut stretch, Stretch::new(codebook));
-                full.finish(&mut writer);
+                full.finish(tables, &mut writer);
                 write_raws_if_any(&mut writer, own);
             }
         });
         if stretch.slabs > 0 {
-            stretch.finish(&mut writer);
+            stretch.finish(tables, &mut writer);
             write_raws_if_any(&mut writer, raws);
         }
         writer.bytes
     }
 
     fn walk(&self, mut work: impl FnMut(&Cell<E>, &mut Weights, &[u8])) {
-        let mut weights = Weights::new(self.dtype, self.before);
+        let mut weights = Weights::new(self.dtype, &self.before);
         let mut every = vec![0u8; self.before.len()];
         let (mut weight, mut code) = (0, 0);
         for (slab, &count) in self.cells.counts.iter().enumerate() {
@@ -135,11 +135,8 @@ impl<'c> Stretch<'c> {
         }
     }
 
-    fn finish(self, writer: &mut Writer) {
-        let (symbols, bits) = (
-            self.symbols.finish(&self.codebook.encode),
-            self.bits.finish(),
-        );
+    fn finish(self, tables: &EncodeTables, writer: &mut Writer) {
+        let (symbols, bits) = (self.symbols.finish(tables), self.bits.finish());
         writer.bytes.extend(self.slabs.to_le_bytes());
         writer.bytes.extend((symbols.len() as u32).to_le_bytes());
         writer.bytes.extend((bits.len() as u32).to_le_bytes());

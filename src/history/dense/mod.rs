@@ -18,7 +18,7 @@ mod walk;
 
 pub(crate) use census::Census;
 pub(crate) use codebook::Codebook;
-pub(crate) use decode::decode;
+pub(crate) use decode::DenseBlock;
 pub(crate) use encode::DenseTile;
 
 /// The first byte of a block.
@@ -100,7 +100,7 @@ mod measure {
         let mut census = Census::new();
         let dense: Vec<DenseTile<E>> = tiles
             .iter()
-            .map(|t| DenseTile::new(dtype, t.0, &t.1, &t.2))
+            .map(|t| DenseTile::new(dtype, t.0, t.1.clone(), &t.2))
             .collect();
         let cells_t = t0.elapsed().as_secs_f64();
         for d in &dense {
@@ -113,8 +113,9 @@ mod measure {
         let t1 = Instant::now();
         let book = Codebook::from_bytes(&bb).unwrap();
         let load = t1.elapsed().as_secs_f64();
+        let tables = book.encode_tables();
         let t0 = Instant::now();
-        let blobs: Vec<Vec<u8>> = dense.iter().map(|d| d.encode(&book)).collect();
+        let blobs: Vec<Vec<u8>> = dense.iter().map(|d| d.encode(&book, &tables)).collect();
         let enc_t = t0.elapsed().as_secs_f64();
         for _ in 0..std::env::var("REPEAT").map_or(5, |r| r.parse().unwrap()) {
             let t0 = Instant::now();
@@ -122,8 +123,14 @@ mod measure {
                 if b.is_empty() {
                     continue;
                 }
-                let block =
-                    decode::<E>(b, &book, (dtype, t.0), &t.1, t.2.len(), t.2.len()).unwrap();
+                let block = DenseBlock {
+                    dtype,
+                    width: t.0,
+                    before: &t.1,
+                    steps: t.2.len(),
+                }
+                .decode(b, &book, t.2.len())
+                .unwrap();
                 let mut o = t.1.clone();
                 let mut s = vec![];
                 block.add_all(0, &mut o, &mut s).unwrap();
@@ -133,10 +140,16 @@ mod measure {
         for (t, b) in tiles.iter().zip(&blobs) {
             if !b.is_empty() {
                 assert!(
-                    decode::<E>(b, &book, (dtype, t.0), &t.1, t.2.len(), t.2.len())
-                        .unwrap()
-                        .by_step(0)
-                        .unwrap()
+                    DenseBlock {
+                        dtype,
+                        width: t.0,
+                        before: &t.1,
+                        steps: t.2.len()
+                    }
+                    .decode(b, &book, t.2.len())
+                    .unwrap()
+                    .by_step(0)
+                    .unwrap()
                         == t.2
                 );
             }

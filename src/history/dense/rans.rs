@@ -64,7 +64,7 @@ impl Frequencies {
 }
 
 /// Tables for coding, by number.
-pub(super) struct EncodeTables(Vec<Share>);
+pub(crate) struct EncodeTables(Vec<Share>);
 
 /// A symbol's share of the whole.
 #[derive(Clone, Copy, Default)]

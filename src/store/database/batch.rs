@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rusqlite::{Connection, params};
 
-use super::rows::shape_text;
+use super::rows::{codebook_sum, shape_text};
 use super::{
     Blobs, CommitRow, Digest, GroupRow, KeyframeRow, LayerRow, StateRow, Tip, View, digest_of,
 };
@@ -112,7 +112,7 @@ impl<'c> Batch<'c> {
 
     pub(crate) fn put_group(&self, group: &GroupRow) -> Result<()> {
         self.execute(
-            "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 group.layer,
                 group.first,
@@ -123,19 +123,32 @@ impl<'c> Batch<'c> {
                 group.blobs.first,
                 group.blobs.bytes as i64,
                 group.changes as i64,
+                group.codebook,
                 group.blobs.manifest(),
                 group.sum()
             ],
         )
     }
 
-    /// Drops a group with its blobs.
+    /// Drops a group with its blobs, and its codebook if no other group has it.
     pub(crate) fn drop_group(&self, group: &GroupRow) -> Result<()> {
         self.execute(
             "DELETE FROM groups WHERE layer = ? AND first = ?",
             params![group.layer, group.first],
         )?;
-        self.drop_blobs(&group.blobs)
+        self.drop_blobs(&group.blobs)?;
+        match group.codebook {
+            Some(id) if !self.has_groups_with(id)? => {
+                self.execute("DELETE FROM blobs WHERE id = ?", [id])
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Stores a codebook and gives its id.
+    pub(crate) fn put_codebook(&self, data: &[u8]) -> Result<i64> {
+        let id = self.tip.borrow().next_blob;
+        self.put_blob(&[&codebook_sum(id, data), data].concat())
     }
 
     pub(crate) fn put_keyframe(&self, keyframe: &KeyframeRow) -> Result<()> {

@@ -337,6 +337,8 @@ pub(crate) struct GroupRow {
     pub(crate) steps: usize,
     pub(crate) level: u32,
     pub(crate) changes: u64,
+    /// The blob of the codebook that its blobs are coded with, densely; `None` for the fast coding.
+    pub(crate) codebook: Option<i64>,
     pub(crate) blobs: Blobs,
 }
 
@@ -352,6 +354,7 @@ impl GroupRow {
             .number(self.blobs.first)
             .number(self.blobs.bytes as i64)
             .number(self.changes as i64)
+            .number(self.codebook.unwrap_or(-1))
             .bytes(&self.blobs.manifest())
             .sum()
     }
@@ -398,6 +401,12 @@ impl KeyframeRow {
             .number(run as i64);
         key.bytes(data).sum() as u64
     }
+}
+
+/// The checksum that a codebook begins with.
+pub(super) fn codebook_sum(id: i64, data: &[u8]) -> [u8; 8] {
+    let sum = Sum::of("codebook").number(id).bytes(data).sum();
+    sum.to_le_bytes()
 }
 
 /// Refuses a row whose checksum is another.

@@ -3,7 +3,7 @@ use std::path::Path;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Row};
 
-use super::rows::{self, check_sum};
+use super::rows::{self, check_sum, codebook_sum};
 use super::{Blobs, CommitRow, GroupRow, KeyframeRow, LayerRow, Members, StateRow, Tip, digest_of};
 use crate::{Dtype, Error, Result};
 
@@ -122,10 +122,11 @@ impl<'c> View<'c> {
 
     /// The groups of a layer, in the order of time.
     pub(crate) fn groups(&self, layer: u32) -> Result<Vec<GroupRow>> {
-        let sql = "SELECT first, last, steps, level, per_run, blob, bytes, changes, manifest, sum FROM groups \
+        let sql = "SELECT first, last, steps, level, per_run, blob, bytes, changes, codebook, manifest, \
+                   sum FROM groups \
                    WHERE layer = ? ORDER BY first";
         self.collect(sql, [layer], |row| {
-            let manifest: Vec<u8> = row.get(8)?;
+            let manifest: Vec<u8> = row.get(9)?;
             let group = GroupRow {
                 layer,
                 first: row.number(0)?,
@@ -133,6 +134,7 @@ impl<'c> View<'c> {
                 steps: row.number(2)?,
                 level: row.number(3)?,
                 changes: row.number(7)?,
+                codebook: row.get(8)?,
                 blobs: Blobs {
                     per_run: row.number(4)?,
                     first: row.get(5)?,
@@ -141,7 +143,7 @@ impl<'c> View<'c> {
                 },
             };
             let what = || format!("steps {} to {} of layer {layer}", group.first, group.last);
-            check_sum(what, group.sum(), row.get(9)?)?;
+            check_sum(what, group.sum(), row.get(10)?)?;
             Ok(group)
         })
     }
@@ -172,6 +174,24 @@ impl<'c> View<'c> {
     /// A blob as it is in the file, if it is there; its owner's manifest says what it must be.
     pub(crate) fn blob(&self, id: i64) -> Result<Option<Vec<u8>>> {
         self.one("SELECT data FROM blobs WHERE id = ?", id)
+    }
+
+    /// A codebook, as it was stored.
+    pub(crate) fn codebook(&self, id: i64) -> Result<Vec<u8>> {
+        let damaged = || Error::damaged(format!("codebook {id} is missing or changed"));
+        let blob = self.blob(id)?.ok_or_else(damaged)?;
+        let (sum, data) = blob.split_first_chunk().ok_or_else(damaged)?;
+        if *sum == codebook_sum(id, data) {
+            Ok(data.to_vec())
+        } else {
+            Err(damaged())
+        }
+    }
+
+    /// Whether any group is coded with a codebook.
+    pub(super) fn has_groups_with(&self, codebook: i64) -> Result<bool> {
+        let sql = "SELECT 1 FROM groups WHERE codebook = ? LIMIT 1";
+        Ok(self.one::<i64>(sql, codebook)?.is_some())
     }
 
     /// Blobs whose ids are in use; for those who check that none is left over.

@@ -77,6 +77,7 @@ impl Job {
             favor: [Favor::Reads, Favor::Size][(self.run.seed / 2 % 2) as usize],
             threads: std::num::NonZeroUsize::new(2),
             cache_bytes: 1 << 16,
+            ..StoreOptions::default()
         }
     }
 

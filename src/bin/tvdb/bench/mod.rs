@@ -1,6 +1,7 @@
 //! `tvdb bench`: what a store costs and saves on a run, against the alternatives.
 
 mod alternatives;
+mod codings;
 mod delta_formats;
 mod exactness;
 mod format_sizes;
@@ -25,8 +26,10 @@ use anyhow::{Context, Result, bail};
 use clap::{ArgGroup, Args, ValueEnum};
 use temporal_vdb::{Durability, Favor, StoreOptions};
 
+use crate::codec_name::CodecName;
 use crate::output;
 use crate::progress::Progress;
+use codings::Codings;
 use format_sizes::FormatSizes;
 use generate::Generate;
 use measure::Memory;
@@ -72,9 +75,13 @@ pub(crate) struct Options {
     )]
     generate: Option<Generate>,
 
-    /// How changes are coded
-    #[arg(long, value_enum, default_value_t = Codec::Fast)]
-    codec: Codec,
+    /// How changes are coded where they have been merged
+    ///
+    /// With "dense" the store is compacted before it is
+    /// measured, and the run is recorded once more to compare
+    /// both codings of the same steps.
+    #[arg(long, value_enum, default_value_t = CodecName::Fast, verbatim_doc_comment)]
+    codec: CodecName,
 
     /// Threads of the store [default: one per core]
     #[arg(long, value_name = "N", value_parser = parse_threads)]
@@ -89,12 +96,6 @@ pub(crate) struct Options {
     /// It is the system's for temporary files if not given.
     #[arg(long, value_name = "DIR", verbatim_doc_comment)]
     scratch: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Codec {
-    /// Quick to write and to read
-    Fast,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -117,6 +118,7 @@ impl Options {
     fn store_options(&self) -> StoreOptions {
         StoreOptions {
             durability: Durability::Immediate,
+            codec: self.codec.into(),
             favor: match self.favor {
                 Favored::Size => Favor::Size,
                 Favored::Reads => Favor::Reads,
@@ -154,12 +156,18 @@ pub(crate) async fn run(options: &Options, json: bool) -> Result<()> {
         (None, None) => bail!("name a folder of checkpoints, or a run to make up"),
     };
 
-    let progress = Progress::new((3 * run.files.len() + reading::ROUNDS + 2) as u64);
+    let codings = usize::from(options.codec == CodecName::Dense);
+    let passes = 3 * run.files.len() + reading::ROUNDS + 2 + codings;
+    let progress = Progress::new(passes as u64);
     progress.doing("recording");
     let (store, recording) =
         Recording::run(&run, &scratch, options.store_options(), before, &progress).await?;
     progress.doing("sealing");
     store.seal().await?;
+    if options.codec == CodecName::Dense {
+        progress.doing("compacting");
+        store.compact().await?;
+    }
     store.settle().await?;
     let stats = store.stats().await?;
     progress.doing("comparing every step");
@@ -175,13 +183,21 @@ pub(crate) async fn run(options: &Options, json: bool) -> Result<()> {
     progress.advance();
     progress.doing("trying other formats");
     let formats = FormatSizes::measure(&run, &progress).await?;
+    let codings = match options.codec {
+        CodecName::Fast => None,
+        CodecName::Dense => {
+            progress.doing("comparing the codings");
+            Some(Codings::measure(&run, &scratch, options.store_options(), &progress).await?)
+        }
+    };
     drop(progress);
     check_counts(formats.changes, recording.changes, stats.changes)?;
 
     let report = Report {
         run: run.name,
         codec: match options.codec {
-            Codec::Fast => "fast",
+            CodecName::Fast => "fast",
+            CodecName::Dense => "dense",
         },
         favor: match options.favor {
             Favored::Size => "size",
@@ -193,6 +209,7 @@ pub(crate) async fn run(options: &Options, json: bool) -> Result<()> {
         reading,
         reconstruction,
         formats,
+        codings,
         peak_bytes,
         peak_bytes_with_alternatives: Memory::now()?.peak,
         seconds: start.elapsed().as_secs_f64(),

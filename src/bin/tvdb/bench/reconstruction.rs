@@ -97,7 +97,7 @@ fn too_large(layer: &str) -> String {
 }
 
 /// The last step from the store, warmed by one that is not counted.
-async fn measure_history(store: &TemporalStore, last: usize) -> Result<f64> {
+pub(super) async fn measure_history(store: &TemporalStore, last: usize) -> Result<f64> {
     drop(store.weights_at(last).await?);
     let mut timings = Timings::default();
     while timings.wants_more() {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 use temporal_vdb::StoreStats;
 
+use super::codings::{Coded, Codings};
 use super::format_sizes::FormatSizes;
 use super::measure::mean;
 use super::reading::Reading;
@@ -22,6 +23,8 @@ pub(super) struct Report {
     pub(super) reading: Reading,
     pub(super) reconstruction: Reconstruction,
     pub(super) formats: FormatSizes,
+    /// Where they were compared.
+    pub(super) codings: Option<Codings>,
     /// The most memory until the store was recorded, sealed and read.
     pub(super) peak_bytes: u64,
     /// The most memory of the whole run, the alternatives included.
@@ -113,6 +116,7 @@ impl Report {
             self.recording_json(),
             self.reading_json(),
             self.sizes_json(),
+            self.codings_json(),
             self.memory_json(),
         ];
         let mut all = Map::new();
@@ -188,6 +192,23 @@ impl Report {
             "keyframe_bytes": stats.keyframe_bytes,
             "journal_bytes": stats.journal_bytes,
             "block_bytes": stats.block_bytes,
+        })
+    }
+
+    fn codings_json(&self) -> Value {
+        let coded = |coded: &Coded| {
+            json!({
+                "bytes_per_change": coded.bytes_per_change,
+                "seal_ns_per_change": coded.seal * 1e9,
+                "reconstruct_ns_per_change": self.per_change(coded.history * 1e9),
+            })
+        };
+        let codings = self.codings.as_ref();
+        json!({
+            "codings": codings.map(|codings| json!({
+                "fast": coded(&codings.fast),
+                "dense": coded(&codings.dense),
+            })),
         })
     }
 

@@ -1,5 +1,6 @@
 //! The report for people.
 
+use super::codings::Codings;
 use super::measure::mean;
 use super::report::Report;
 use crate::numbers::{bytes, grouped};
@@ -12,9 +13,14 @@ pub(super) fn render(report: &Report) -> String {
         recording(report),
         reading(report),
         adding_up(report),
+        codings(report),
         memory(report),
         format!("Took {:.1} s.\n", report.seconds),
     ]
+    .iter()
+    .filter(|part| !part.is_empty())
+    .map(String::as_str)
+    .collect::<Vec<_>>()
     .join("\n")
 }
 
@@ -172,6 +178,34 @@ fn adding_up(report: &Report) -> String {
         text += &format!("  ({name}: left out, {reason})\n");
     }
     text
+}
+
+/// The same steps in either coding, where that was asked for.
+fn codings(report: &Report) -> String {
+    let Some(Codings { fast, dense }) = &report.codings else {
+        return String::new();
+    };
+    let ratio = |value: f64, other: f64| (other > 0.0).then(|| value / other);
+    let ns = |seconds: f64| {
+        let value = report.per_change(seconds * 1e9);
+        value.map_or_else(none, |value| format!("{} ns", significant(value)))
+    };
+    let sizes = [fast.bytes_per_change, dense.bytes_per_change];
+    let smaller = Option::zip(sizes[1], sizes[0]).map(|(dense, fast)| dense / fast);
+    let seal = ratio(dense.seal, fast.seal);
+    let seal_ns = |seconds: f64| format!("{} ns", significant(seconds * 1e9));
+    let history = ratio(dense.history, fast.history);
+    table(
+        "CODINGS of the same steps",
+        &[
+            Line("a change, fast", per_change(sizes[0]), None, ""),
+            Line("  dense", per_change(sizes[1]), smaller, "of that"),
+            Line("sealing it, fast", seal_ns(fast.seal), None, "7 steps"),
+            Line("  dense", seal_ns(dense.seal), seal, "of that"),
+            Line("adding it up, fast", ns(fast.history), None, ""),
+            Line("  dense", ns(dense.history), history, "of that"),
+        ],
+    )
 }
 
 fn memory(report: &Report) -> String {

@@ -1,0 +1,20 @@
+use clap::ValueEnum;
+use temporal_vdb::Codec;
+
+/// [`Codec`] as it is written on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CodecName {
+    /// Quick to write and to read
+    Fast,
+    /// Smaller, and up to three times slower
+    Dense,
+}
+
+impl From<CodecName> for Codec {
+    fn from(name: CodecName) -> Self {
+        match name {
+            CodecName::Fast => Codec::Fast,
+            CodecName::Dense => Codec::Dense,
+        }
+    }
+}

@@ -1,0 +1,267 @@
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::blob_writer::BlobWriter;
+use super::database::GroupRow;
+use super::decoder::{Decoder, Part, run_of};
+use super::index::LayerIndex;
+use super::maintenance::Job;
+use super::options::Codec;
+use super::reader::Reader;
+use crate::Result;
+use crate::float_mode::ieee;
+use crate::history::{Element, SLAB_STEPS, TileChanges, TileSet, Tiling, apply};
+
+/// Changes of a sealed blob in the fast coding, about: enough to compress well, few enough for
+/// questions about one weight.
+const BLOB_CHANGES: u64 = 32 << 10;
+
+/// One group that is to be made of some steps of a layer.
+pub(super) struct Work<'a> {
+    pub(super) layer: &'a LayerIndex,
+    pub(super) codec: Codec,
+    /// Of the new group, which has no blobs yet.
+    pub(super) row: GroupRow,
+    /// The groups whose place it takes.
+    pub(super) sources: Vec<GroupRow>,
+    /// Places of its steps among the layer's.
+    steps: Range<usize>,
+    /// All steps of those sources that changed something.
+    parts: Vec<Part<'a>>,
+}
+
+/// Some tiles, and what has been fetched for them.
+pub(super) struct Span<E> {
+    tiles: Range<usize>,
+    /// Plain bits before the first source, where they are needed.
+    before: Vec<E>,
+    /// Of each part its runs: their number and their blob.
+    runs: Vec<Vec<(usize, Arc<[u8]>)>>,
+}
+
+/// What the steps of a work changed in a tile.
+pub(super) struct TileSteps<E> {
+    pub(super) tile: usize,
+    /// Ordered bits before them, for the dense coding.
+    pub(super) before: Vec<E>,
+    pub(super) steps: Vec<TileChanges<E>>,
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(reader: &Reader<'a>, job: &Job) -> Result<Self> {
+        let (layer, steps) = (reader.layer, job.steps.clone());
+        let groups = layer.groups.iter();
+        let sources: Vec<_> = groups
+            .filter(|group| !group.part(&steps).is_empty())
+            .collect();
+        let all = match &sources[..] {
+            [first, .., last] => first.steps.start..last.steps.end,
+            [only] => only.steps.clone(),
+            [] => steps.clone(),
+        };
+        Ok(Work {
+            layer,
+            codec: job.codec,
+            row: GroupRow {
+                layer: layer.row.id,
+                first: layer.steps[steps.start],
+                last: layer.steps[steps.end - 1],
+                steps: steps.len(),
+                level: level_of(steps.len()).max(if job.compacts { 2 } else { 1 }),
+                changes: job.changes,
+                codebook: None,
+                blobs: BlobWriter::new(1).finish(),
+            },
+            sources: sources.iter().map(|group| group.row.clone()).collect(),
+            steps,
+            parts: reader.parts(all)?,
+        })
+    }
+
+    pub(super) fn tiling(&self) -> Tiling {
+        self.layer.row.tiling()
+    }
+
+    /// Tiles of a new blob.
+    pub(super) fn per_run(&self) -> usize {
+        match self.codec {
+            Codec::Fast => run_length(&self.tiling(), self.row.changes),
+            Codec::Dense => 1,
+        }
+    }
+
+    /// Runs of tiles that are unions of whole runs of every source, and of the new group.
+    pub(super) fn spans(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let lengths = self.parts.iter().map(|part| part.group.row.blobs.per_run);
+        self.tiling().runs(lengths.fold(self.per_run(), usize::max))
+    }
+
+    /// The changes that some tiles have, if all have the same, and their weights.
+    pub(super) fn load(&self, tiles: &Range<usize>) -> (u64, u64) {
+        let weights = self.tiling().span(tiles.clone()).len() as u64;
+        (
+            self.row.changes * weights / self.tiling().len() as u64,
+            weights,
+        )
+    }
+
+    /// Fetches spans. Their states are made in one go.
+    pub(super) fn fetch<E: Element>(
+        &self,
+        reader: &Reader,
+        spans: &[Range<usize>],
+    ) -> Result<Vec<Span<E>>> {
+        let set = TileSet::new(&self.tiling(), spans.iter().cloned().flatten().collect());
+        let begin = self
+            .parts
+            .first()
+            .map_or(self.steps.start, |part| part.group.steps.start);
+        let state = if self.codec == Codec::Dense || self.has_dense_parts() {
+            reader.state::<E>(begin - 1, &set)?
+        } else {
+            Vec::new()
+        };
+        let mut fetched = Vec::with_capacity(spans.len());
+        let mut rest = &state[..];
+        for tiles in spans {
+            let weights = self.tiling().span(tiles.clone()).len();
+            let (own, others) = rest.split_at(weights.min(rest.len()));
+            rest = others;
+            let runs = self.parts.iter().map(|part| {
+                let row = &part.group.row;
+                let per_run = row.blobs.per_run;
+                (tiles.start / per_run..tiles.end.div_ceil(per_run))
+                    .map(|run| Ok((run, reader.block_blob(row, run)?)))
+                    .collect::<Result<Vec<_>>>()
+            });
+            fetched.push(Span {
+                tiles: tiles.clone(),
+                before: own.to_vec(),
+                runs: runs.collect::<Result<_>>()?,
+            });
+        }
+        Ok(fetched)
+    }
+
+    fn has_dense_parts(&self) -> bool {
+        self.parts.iter().any(|part| part.codebook.is_some())
+    }
+
+    /// Decodes a span.
+    pub(super) fn read<E: Element>(&self, span: Span<E>) -> Result<Vec<TileSteps<E>>> {
+        let tiling = self.tiling();
+        let decoder = Decoder { layer: self.layer };
+        let begin = tiling.offset(span.tiles.start);
+        let inside = |tile: usize| {
+            let own = tiling.span(tile..tile + 1);
+            own.start - begin..own.end - begin
+        };
+        let mut before = span.before;
+        before.iter_mut().for_each(|bits| *bits = bits.to_ordered());
+        // Later sources may need the state before them, which earlier ones lead to.
+        let mut state = before.clone();
+        let mut tiles: Vec<TileSteps<E>> = span
+            .tiles
+            .clone()
+            .map(|tile| TileSteps {
+                tile,
+                before: Vec::new(),
+                steps: vec![TileChanges::default(); self.steps.len()],
+            })
+            .collect();
+        for (part, runs) in self.parts.iter().zip(span.runs) {
+            let hidden = part.steps.start;
+            for (run, blob) in runs {
+                let run = run_of(&tiling, part.group.row.blobs.per_run, run);
+                let own = if part.codebook.is_some() {
+                    &state[inside(run.start)]
+                } else {
+                    &[]
+                };
+                let Some(block) = decoder.decode(part, run.clone(), &blob, own)? else {
+                    continue;
+                };
+                let damaged = |damage| decoder.damaged(&part.group.row, damage);
+                for tile in run.clone() {
+                    let index = tile - run.start;
+                    let by_step = block.by_step(index).map_err(damaged)?;
+                    let places = part.group.steps.start..;
+                    for (place, changes) in places.zip(by_step.into_iter().skip(hidden)) {
+                        if let Some(step) = place.checked_sub(self.steps.start) {
+                            tiles[tile - span.tiles.start].steps[step] = changes;
+                        }
+                    }
+                    if state.is_empty() {
+                        continue;
+                    }
+                    let coder = decoder.coder();
+                    ieee(|| {
+                        // What comes before the new group's first step.
+                        let earlier = self.steps.start.saturating_sub(part.group.steps.start);
+                        let earlier = hidden..hidden + earlier;
+                        if !earlier.is_empty() {
+                            let before = &mut before[inside(tile)];
+                            apply(&block, index, &earlier, coder, before).map_err(damaged)?;
+                        }
+                        apply(&block, index, &part.steps, coder, &mut state[inside(tile)])
+                            .map_err(damaged)
+                    })?;
+                }
+            }
+        }
+        if self.codec == Codec::Dense {
+            for own in &mut tiles {
+                own.before = before[inside(own.tile)].to_vec();
+            }
+        }
+        Ok(tiles)
+    }
+
+    /// Whether so many bytes are fewer than those that the sources have in the fast coding, as far
+    /// as that is known.
+    pub(super) fn gains_by(&self, bytes: u64) -> bool {
+        let all_fast = self.sources.iter().all(|source| source.codebook.is_none());
+        let cost: u64 = self.sources.iter().map(|source| source.blobs.bytes).sum();
+        !all_fast || self.row.changes == 0 || bytes < cost
+    }
+}
+
+/// Tiles of a blob in the fast coding, a power of two.
+fn run_length(tiling: &Tiling, changes: u64) -> usize {
+    let tiles = tiling.count() as u64;
+    let wanted = (BLOB_CHANGES * tiles / changes.max(1)).clamp(1, tiles.next_power_of_two());
+    // Rounded down.
+    1 << wanted.ilog2()
+}
+
+/// The level of a group of so many steps: 1 for a slab, one more for every eight times as many.
+fn level_of(steps: usize) -> u32 {
+    let mut level = 1;
+    let mut longest = SLAB_STEPS;
+    while longest < steps {
+        longest *= SLAB_STEPS;
+        level += 1;
+    }
+    level
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_count_eights() {
+        assert_eq!(
+            [1, 8, 9, 64, 65, 512, 513].map(level_of),
+            [1, 1, 2, 2, 3, 3, 4]
+        );
+    }
+
+    #[test]
+    fn runs_are_longer_where_little_changes() {
+        let tiling = Tiling::new((1024, 1024));
+        assert_eq!(run_length(&tiling, 8 << 20), 1);
+        assert_eq!(run_length(&tiling, 840_000), 2);
+        assert_eq!(run_length(&tiling, 10), 64);
+    }
+}

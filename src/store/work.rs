@@ -217,12 +217,12 @@ impl<'a> Work<'a> {
         Ok(tiles)
     }
 
-    /// Whether so many bytes are fewer than those that the sources have in the fast coding, as far
-    /// as that is known.
+    /// Whether so many bytes are few enough, for what decoding them takes, beside those that the
+    /// sources have in the fast coding, as far as that is known.
     pub(super) fn gains_by(&self, bytes: u64) -> bool {
         let all_fast = self.sources.iter().all(|source| source.codebook.is_none());
         let cost: u64 = self.sources.iter().map(|source| source.blobs.bytes).sum();
-        !all_fast || self.row.changes == 0 || bytes < cost
+        !all_fast || bytes + bytes / 32 < cost
     }
 }
 

@@ -1,5 +1,5 @@
 use super::bits::{BitReader, BitWriter};
-use super::contexts::CONTEXTS;
+use super::contexts::{CONTEXTS, VALUES};
 use super::rans::{DecodeTables, EncodeTables, Frequencies, WHOLE};
 use crate::history::stream::{Reader, Writer};
 use crate::history::{Damage, Decoded};
@@ -19,6 +19,12 @@ impl Codebook {
             decode: DecodeTables::new(&frequencies),
             frequencies,
         }
+    }
+
+    /// The tables of values.
+    pub(super) fn values(&self) -> &[u8; VALUES.end - VALUES.start] {
+        let values = &self.map[VALUES];
+        values.try_into().expect("there are so many")
     }
 
     /// What coding with it needs.

@@ -1,7 +1,11 @@
 //! What both sides know of a weight before they code it, as a number: its context.
 
+use std::ops::Range;
+
+use super::number::SMALL;
 use crate::Dtype;
 use crate::history::Element;
+use crate::history::block::bits_in;
 
 /// Magnitudes of weights, by powers of two.
 const SCALES: usize = 64;
@@ -28,24 +32,27 @@ pub(super) const CONTEXTS: usize = VALUE + SCALES * MANNERS;
 
 /// Contexts of masks in rows that changed in so many steps. 0 stands for weights of cells that
 /// are told by gaps.
-pub(super) fn masks_of(steps: usize) -> std::ops::Range<usize> {
+pub(super) fn masks_of(steps: usize) -> Range<usize> {
     let first = MASK + steps * SCALES * PASTS;
     first..first + SCALES * PASTS
 }
 
 /// Contexts of masks.
-pub(super) const MASKS: std::ops::Range<usize> = MASK..VALUE;
+pub(super) const MASKS: Range<usize> = MASK..VALUE;
 /// Contexts of changes.
-pub(super) const VALUES: std::ops::Range<usize> = VALUE..CONTEXTS;
+pub(super) const VALUES: Range<usize> = VALUE..CONTEXTS;
 
 /// What is known of each weight of a tile.
 pub(super) struct Weights {
-    /// `scale * PASTS + past`: the context of its mask, but for the row's number of steps.
+    /// The context of its mask, but for the row's number of steps: its scale, times [`PASTS`], and
+    /// how much it changed in the slabs before.
     pub(super) classes: Vec<u16>,
     /// 32 times the changes in a slab, on an average that forgets.
-    activity: Vec<u8>,
+    activity: Vec<u16>,
     /// How each changed last.
     last: Vec<Last>,
+    /// No slab has passed.
+    fresh: bool,
 }
 
 /// How a weight changed last: 0 unknown, else 1, 2 and 3 by one unit, two and more, and [`DOWN`].
@@ -58,58 +65,104 @@ impl Last {
     /// The code of a change, seen from the direction of the last one: the same direction is up. Its
     /// own inverse.
     #[inline]
-    pub(super) fn turn<E: Element>(self, code: u32) -> u32 {
-        // 1 and 2 are one unit down and up, 3 and 4 two, and so on; 0 is a raw change, and the
-        // greatest one has no counterpart.
+    fn turn<E: Element>(self, code: u32) -> u32 {
+        // The greatest one has no counterpart.
         let greatest = u32::MAX >> (32 - 8 * E::BYTES);
-        let turned = (code.wrapping_sub(1) ^ 1).wrapping_add(1);
-        let turns = self.0 & DOWN != 0 && code != 0 && code != greatest;
-        if turns { turned } else { code }
+        if self.0 & DOWN != 0 && code != greatest {
+            turned(code)
+        } else {
+            code
+        }
     }
 
     /// After a change by a code.
-    #[inline]
-    pub(super) fn after(self, code: u32) -> Self {
-        let size = code.div_ceil(2).min(3) as u8;
-        let down = (code as u8 & 1) * DOWN;
-        if code == 0 { self } else { Last(size | down) }
+    const fn after(self, code: u32) -> Self {
+        let size = match code {
+            0 => return self,
+            1..=2 => 1,
+            3..=4 => 2,
+            _ => 3,
+        };
+        Last(size | (code as u8 & 1) * DOWN)
     }
+}
+
+/// For each way of the last change what a small number stands for, and leads to.
+const SMALL_CHANGES: [[(u8, Last); SMALL as usize + 1]; 8] = {
+    let mut all = [[(0, Last(0)); SMALL as usize + 1]; 8];
+    let mut last = 0;
+    while last < 8 {
+        let mut number = 0;
+        while number <= SMALL {
+            let before = Last(last as u8);
+            let code = if before.0 & DOWN != 0 {
+                turned(number)
+            } else {
+                number
+            };
+            all[last][number as usize] = (code as u8, before.after(code));
+            number += 1;
+        }
+        last += 1;
+    }
+    all
+};
+
+/// The code of the same change in the other direction.
+const fn turned(code: u32) -> u32 {
+    // 1 and 2 are one unit down and up, 3 and 4 two, and so on; 0 is a raw change.
+    if code == 0 { 0 } else { ((code - 1) ^ 1) + 1 }
 }
 
 /// A weight that changed in a slab, while its changes are coded one after the other.
 #[derive(Clone, Copy)]
 pub(super) struct Changing {
-    place: u16,
-    pub(super) changes: u8,
-    last: Last,
-    scale: u8,
     /// Its first code among those of the block.
     pub(super) code: u32,
+    place: u16,
+    /// The context of its changes, but for how it changed last.
+    context: u16,
+    changes: u8,
+    last: Last,
 }
 
 impl Changing {
-    /// The context of its next change.
-    #[inline]
-    pub(super) fn context<const BY_NEIGHBOURS: bool>(&self, neighbours: &Neighbours) -> usize {
-        let first = if BY_NEIGHBOURS {
-            neighbours.expected(self.scale)
-        } else {
-            self.scale
-        };
-        let manner = 4 * (self.changes - 1) + (self.last.0 & 3);
-        usize::from(first) * MANNERS + usize::from(manner)
+    fn scale(&self) -> u8 {
+        (self.context / MANNERS as u16) as u8
     }
 
+    /// The context of its next change, among those of values.
     #[inline]
-    pub(super) fn turn<E: Element>(&self, code: u32) -> u32 {
+    pub(super) fn context<const BY_NEIGHBOURS: bool>(&self, neighbours: &Neighbours) -> usize {
+        let context = if BY_NEIGHBOURS {
+            let manner = usize::from(self.context) % MANNERS;
+            usize::from(neighbours.expected(self.scale())) * MANNERS + manner
+        } else {
+            usize::from(self.context)
+        };
+        (context + usize::from(self.last.0 & 3)) % VALUES.len()
+    }
+
+    /// The number that a change by a code is coded as, before it is made.
+    #[inline]
+    pub(super) fn number<E: Element>(&self, code: u32) -> u32 {
         self.last.turn::<E>(code)
     }
 
-    /// After a change by a code.
+    /// The code of a change by its number, which is made.
     #[inline]
-    pub(super) fn changed(&mut self, code: u32, neighbours: &mut Neighbours) {
-        self.last = self.last.after(code);
-        neighbours.push(self.scale, code);
+    pub(super) fn change<E: Element>(&mut self, number: u32, neighbours: &mut Neighbours) -> u32 {
+        let code =
+            if let Some(known) = SMALL_CHANGES[usize::from(self.last.0 & 7)].get(number as usize) {
+                self.last = known.1;
+                u32::from(known.0)
+            } else {
+                let code = self.last.turn::<E>(number);
+                self.last = self.last.after(code);
+                code
+            };
+        neighbours.push(self.scale(), code);
+        code
     }
 }
 
@@ -121,6 +174,7 @@ impl Weights {
             classes: before.iter().map(class).collect(),
             activity: vec![0; before.len()],
             last: vec![Last::default(); before.len()],
+            fresh: true,
         }
     }
 
@@ -133,11 +187,12 @@ impl Weights {
     pub(super) fn begin(&self, place: u16, changes: u8, code: u32) -> Changing {
         let at = usize::from(place);
         Changing {
+            code,
             place,
+            context: self.classes[at] / PASTS as u16 * MANNERS as u16
+                + 4 * (u16::from(changes) - 1),
             changes,
             last: self.last[at],
-            scale: (self.classes[at] / PASTS as u16) as u8,
-            code,
         }
     }
 
@@ -154,31 +209,37 @@ impl Weights {
         queue.truncate(kept);
     }
 
-    /// After a slab, in which each weight changed as its mask says.
-    pub(super) fn pass(&mut self, masks: &[u8], first: bool) {
-        for ((class, activity), &mask) in self.classes.iter_mut().zip(&mut self.activity).zip(masks)
-        {
-            let changes = mask.count_ones() as u8;
-            *activity = if first {
-                changes.saturating_mul(32)
-            } else {
-                (*activity - *activity / 4).saturating_add(8 * changes)
-            };
-            // Did it change in the last two steps of the slab, or at least in one of them?
-            let recent = if mask >= 64 {
-                0
-            } else if mask > 0 {
-                1
-            } else {
-                2
-            };
-            let level = (u16::from(*activity >= 8))
-                + u16::from(*activity >= 24)
-                + u16::from(*activity >= 48)
-                + u16::from(*activity >= 96);
-            *class = (*class & !(PASTS as u16 - 1)) | (1 + level * 3 + recent);
+    /// After a slab, in which some weights changed as their masks say.
+    pub(super) fn pass(&mut self, places: &[u16], masks: &[u8]) {
+        // First as if none had changed, which is simple enough to be done many at a time.
+        for (class, activity) in self.classes.iter_mut().zip(&mut self.activity) {
+            *activity -= *activity / 4;
+            *class = with_past(*class, *activity, 2);
+        }
+        let rise = if std::mem::take(&mut self.fresh) {
+            32
+        } else {
+            8
+        };
+        for (&place, &mask) in places.iter().zip(masks) {
+            let place = usize::from(place);
+            let activity = &mut self.activity[place];
+            *activity = (*activity + rise * bits_in(mask) as u16).min(255);
+            // Did it change in one of the last two steps of the slab, or only before?
+            let recent = u16::from(mask < 64);
+            self.classes[place] = with_past(self.classes[place], *activity, recent);
         }
     }
+}
+
+/// A class with another past. 0 is left to weights in a group's first slab.
+#[inline]
+fn with_past(class: u16, activity: u16, recent: u16) -> u16 {
+    let level = u16::from(activity >= 8)
+        + u16::from(activity >= 24)
+        + u16::from(activity >= 48)
+        + u16::from(activity >= 96);
+    (class & !(PASTS as u16 - 1)) + 1 + level * 3 + recent
 }
 
 /// 63 for zero and what is as small as 2^-62, one less for every power of two above.

@@ -38,7 +38,6 @@ impl<E: Element> DenseBlock<'_, E> {
             width: self.width,
             weights: Weights::new(self.dtype, self.before),
             every: vec![0; self.before.len()],
-            ids: vec![0; self.width],
             counts: Vec::new(),
             places: Vec::new(),
             masks: Vec::new(),
@@ -90,8 +89,6 @@ struct Slabs<'c, E> {
     weights: Weights,
     /// The mask of every weight in the last slab.
     every: Vec<u8>,
-    /// Tables of a row's weights.
-    ids: Vec<u8>,
     counts: Vec<usize>,
     places: Vec<u16>,
     masks: Vec<u8>,
@@ -122,7 +119,8 @@ impl<E: Element> Slabs<'_, E> {
         } else {
             self.take_values::<false>(before, symbols, bits)?;
         }
-        self.weights.pass(&self.every, self.counts.len() == 1);
+        self.weights
+            .pass(&self.places[before..], &self.masks[before..]);
         Ok(())
     }
 
@@ -133,24 +131,26 @@ impl<E: Element> Slabs<'_, E> {
         if count == 0 || count > self.weights.len() {
             return Err(Damage("more weights than the tile has"));
         }
-        let mut ids = vec![codebook.map[contexts::GAP]; count];
         let mut found = vec![0; count];
-        symbols.fill(&codebook.decode, &ids, &mut found)?;
+        let gap = codebook.map[contexts::GAP];
+        symbols.fill(&codebook.decode, &mut found, |_| gap)?;
         let map = &codebook.map[contexts::masks_of(0)];
         let mut next = 0usize;
-        for (&class, id) in found.iter().zip(&mut ids) {
+        let first = self.places.len();
+        for &class in &found {
             let place = next + Number::take(class, bits)? as usize;
-            let known = *self
-                .weights
-                .classes
-                .get(place)
-                .ok_or(Damage("a place is outside its tile"))?;
-            *id = map[usize::from(known)];
+            if place >= self.weights.len() {
+                return Err(Damage("a place is outside its tile"));
+            }
             self.places.push(place as u16);
             next = place + 1;
         }
-        symbols.fill(&codebook.decode, &ids, &mut found)?;
-        for (&place, &mask) in self.places[self.places.len() - count..].iter().zip(&found) {
+        let places = &self.places[first..];
+        let classes = &self.weights.classes;
+        symbols.fill(&codebook.decode, &mut found, |i| {
+            map[usize::from(classes[usize::from(places[i])])]
+        })?;
+        for (&place, &mask) in places.iter().zip(&found) {
             self.every[usize::from(place)] = mask;
         }
         self.masks.extend(found);
@@ -160,14 +160,10 @@ impl<E: Element> Slabs<'_, E> {
     fn take_rows(&mut self, symbols: &mut Decoder, allowed: u8) -> Decoded<()> {
         let codebook = self.codebook;
         let mut rows = vec![0; self.weights.len() / self.width];
-        let ids = vec![codebook.map[contexts::ROW]; rows.len()];
-        symbols.fill(&codebook.decode, &ids, &mut rows)?;
-        let classes = self.weights.classes.chunks(self.width);
-        for ((&row, masks), classes) in rows
-            .iter()
-            .zip(self.every.chunks_mut(self.width))
-            .zip(classes)
-        {
+        let row = codebook.map[contexts::ROW];
+        symbols.fill(&codebook.decode, &mut rows, |_| row)?;
+        for (at, &row) in rows.iter().enumerate() {
+            let inside = at * self.width..(at + 1) * self.width;
             if row == 0 {
                 continue;
             }
@@ -175,10 +171,9 @@ impl<E: Element> Slabs<'_, E> {
                 return Err(Damage("a mask names steps that are not there"));
             }
             let map = &codebook.map[contexts::masks_of(row.count_ones() as usize)];
-            for (id, &class) in self.ids.iter_mut().zip(classes) {
-                *id = map[usize::from(class)];
-            }
-            symbols.fill(&codebook.decode, &self.ids, masks)?;
+            let masks = &mut self.every[inside.clone()];
+            let classes = &self.weights.classes[inside];
+            symbols.fill(&codebook.decode, masks, |i| map[usize::from(classes[i])])?;
             if row != 0xff {
                 spread(masks, row)?;
             }
@@ -206,7 +201,7 @@ impl<E: Element> Slabs<'_, E> {
         while !self.queue.is_empty() {
             let mut values = Values::<E, BY_NEIGHBOURS> {
                 codebook: self.codebook,
-                map: &self.codebook.map[contexts::VALUES],
+                map: self.codebook.values(),
                 neighbours: Neighbours::default(),
                 symbols: *symbols,
                 bits: *bits,
@@ -230,7 +225,7 @@ impl<E: Element> Slabs<'_, E> {
 /// The changes of one rank while they are decoded. It has copies, which can be kept in registers.
 struct Values<'s, 'b, E, const BY_NEIGHBOURS: bool> {
     codebook: &'s Codebook,
-    map: &'s [u8],
+    map: &'s [u8; contexts::VALUES.end - contexts::VALUES.start],
     neighbours: Neighbours,
     symbols: Decoder<'b>,
     bits: BitReader<'b>,
@@ -267,8 +262,7 @@ impl<E: Element, const BY_NEIGHBOURS: bool> Values<'_, '_, E, BY_NEIGHBOURS> {
         if 8 * E::BYTES < 32 && number >> (8 * E::BYTES) != 0 {
             return Err(Damage("a code is too large for the type"));
         }
-        let code = weight.turn::<E>(number);
-        weight.changed(code, &mut self.neighbours);
+        let code = weight.change::<E>(number, &mut self.neighbours);
         self.codes[weight.code as usize] = E::from_u32(code);
         Ok(())
     }

@@ -82,7 +82,7 @@ impl<E: Element> DenseTile<E> {
         let mut weights = Weights::new(self.dtype, &self.before);
         let mut every = vec![0u8; self.before.len()];
         let (mut weight, mut code) = (0, 0);
-        for (slab, &count) in self.cells.counts.iter().enumerate() {
+        for &count in &self.cells.counts {
             let inside = weight..weight + usize::from(count);
             let masks = &self.cells.masks[inside.clone()];
             let codes = masks
@@ -100,7 +100,7 @@ impl<E: Element> DenseTile<E> {
                 every[usize::from(place)] = mask;
             }
             work(&cell, &mut weights, &every);
-            weights.pass(&every, slab == 0);
+            weights.pass(cell.places, masks);
             weight = inside.end;
             code += codes;
         }

@@ -4,7 +4,7 @@ use super::bits::BitReader;
 use crate::history::{Damage, Decoded};
 
 /// Numbers up to this one are classes of their own.
-const SMALL: u32 = 14;
+pub(super) const SMALL: u32 = 14;
 
 /// How many classes there are: those of 32-bit numbers.
 pub(super) const CLASSES: usize = 73;
@@ -12,6 +12,7 @@ pub(super) const CLASSES: usize = 73;
 /// A number as what is coded of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Number {
+    pub(super) number: u32,
     pub(super) class: u8,
     /// The bits below those that the class tells.
     pub(super) rest: u32,
@@ -24,6 +25,7 @@ impl Number {
     pub(super) fn of(number: u32) -> Self {
         if number <= SMALL {
             return Number {
+                number,
                 class: number as u8,
                 rest: 0,
                 rest_bits: 0,
@@ -33,6 +35,7 @@ impl Number {
         let highest = 31 - number.leading_zeros();
         let rest_bits = highest - 1;
         Number {
+            number,
             class: (SMALL + 1 + 2 * (highest - 3) + (number >> rest_bits & 1)) as u8,
             rest: number & ((1 << rest_bits) - 1),
             rest_bits,

@@ -5,7 +5,7 @@
 use crate::history::{Damage, Decoded};
 
 /// Frequencies of a table add up to 2 to the power of this.
-const BITS: u32 = 11;
+const BITS: u32 = 12;
 pub(super) const WHOLE: u32 = 1 << BITS;
 
 /// A state is at least this; below it takes up 16 more bits.
@@ -141,21 +141,27 @@ impl Encoder {
     }
 }
 
-/// Tables for decoding, by number: for each value of the lowest bits of a state the symbol, its
-/// frequency less 1, and the place in its share.
-pub(super) struct DecodeTables(Vec<u32>);
+/// Tables for decoding, by number: for each value of the lowest bits of a state the symbol, and for
+/// each symbol its frequency and where its share begins. Two small tables are faster than a large
+/// one, of which less is in the first cache.
+pub(super) struct DecodeTables {
+    symbols: Vec<u8>,
+    shares: Vec<u32>,
+}
 
 impl DecodeTables {
     pub(super) fn new(tables: &[Frequencies]) -> Self {
-        let mut slots = Vec::with_capacity(tables.len() << BITS);
+        let mut symbols = Vec::with_capacity(tables.len() << BITS);
+        let mut shares = Vec::with_capacity(tables.len() << 8);
         for frequencies in tables {
+            let mut start = 0;
             for (symbol, &frequency) in frequencies.0.iter().enumerate() {
-                let share = u32::from(frequency);
-                let slot = |place: u32| (symbol as u32) << 24 | (share - 1) << BITS | place;
-                slots.extend((0..share).map(slot));
+                shares.push(u32::from(frequency) << 16 | start);
+                start += u32::from(frequency);
+                symbols.extend(std::iter::repeat_n(symbol as u8, usize::from(frequency)));
             }
         }
-        DecodeTables(slots)
+        DecodeTables { symbols, shares }
     }
 }
 
@@ -163,16 +169,17 @@ impl DecodeTables {
     /// The symbol of a state, which goes on to the next one.
     #[inline(always)]
     fn step(&self, table: u8, state: &mut u32, window: &mut u64, taken: &mut usize) -> u8 {
-        let slot = self.0[usize::from(table) << BITS | (*state & (WHOLE - 1)) as usize];
-        let share = (slot >> BITS & (WHOLE - 1)) + 1;
-        let next = share * (*state >> BITS) + (slot & (WHOLE - 1));
+        let slot = *state & (WHOLE - 1);
+        let symbol = self.symbols[usize::from(table) << BITS | slot as usize];
+        let share = self.shares[usize::from(table) << 8 | usize::from(symbol)];
+        let next = (share >> 16) * (*state >> BITS) + slot - (share & 0xffff);
         // Whether it takes up a word cannot be predicted, so there is no branch.
         let short = next < LOW;
         let longer = next << 16 | u32::from(*window as u16);
         *state = if short { longer } else { next };
         *window >>= 16 * u32::from(short);
         *taken += usize::from(short);
-        (slot >> 24) as u8
+        symbol
     }
 }
 
@@ -236,23 +243,26 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// The next symbols of one table each.
+    /// The next symbols; `which` gives the table of each.
+    #[inline(always)]
     pub(super) fn fill(
         &mut self,
         tables: &DecodeTables,
-        which: &[u8],
         symbols: &mut [u8],
+        which: impl Fn(usize) -> u8,
     ) -> Decoded<()> {
         let (fours, last) = symbols.as_chunks_mut::<LANES>();
-        let (which_four, which_last) = which.as_chunks::<LANES>();
         // A copy of one's own can be kept in registers.
         let mut own = *self;
-        for (four, which) in fours.iter_mut().zip(which_four) {
-            *four = own.four(tables, *which)?;
+        let mut at = 0;
+        for four in fours {
+            let which = [which(at), which(at + 1), which(at + 2), which(at + 3)];
+            *four = own.four(tables, which)?;
+            at += LANES;
         }
         *self = own;
-        for (lane, (symbol, which)) in last.iter_mut().zip(which_last).enumerate() {
-            *symbol = self.one(tables, *which, lane)?;
+        for (lane, symbol) in last.iter_mut().enumerate() {
+            *symbol = self.one(tables, which(at + lane), lane)?;
         }
         Ok(())
     }
@@ -323,7 +333,7 @@ mod tests {
         let which: Vec<u8> = symbols.iter().map(|symbol| symbol.0).collect();
         let mut found = vec![0; symbols.len()];
         let mut decoder = Decoder::new(&bytes).unwrap();
-        decoder.fill(&decode, &which, &mut found).unwrap();
+        decoder.fill(&decode, &mut found, |i| which[i]).unwrap();
         decoder.finish().unwrap();
         assert!(
             found
@@ -335,13 +345,13 @@ mod tests {
         // Cut off anywhere, and one too many.
         for length in 0..bytes.len() {
             let cut = Decoder::new(&bytes[..length]).and_then(|mut decoder| {
-                decoder.fill(&decode, &which, &mut found)?;
+                decoder.fill(&decode, &mut found, |i| which[i])?;
                 decoder.finish()
             });
             assert!(cut.is_err(), "{length}");
         }
         let mut decoder = Decoder::new(&bytes).unwrap();
-        let early = decoder.fill(&decode, &which[..10_000], &mut found[..10_000]);
+        let early = decoder.fill(&decode, &mut found[..10_000], |i| which[i]);
         assert!(early.is_ok() && decoder.finish().is_err());
     }
 

@@ -22,7 +22,7 @@ pub(super) struct Cell<'a, E> {
 }
 
 /// A cell is told by gaps where fewer than one weight in so many changed, of rows that did.
-const SPARSE: usize = 16;
+const SPARSE: usize = 8;
 
 impl<E: Element> Cell<'_, E> {
     /// Walks through the cell. `every` are the masks of all weights of the tile.
@@ -63,12 +63,12 @@ impl<E: Element> Cell<'_, E> {
         for (i, &row) in rows.iter().enumerate() {
             sink.symbol(contexts::ROW, row, i % LANES);
         }
-        let classes = weights.classes.chunks(self.width);
-        for ((&row, masks), classes) in rows.iter().zip(every.chunks(self.width)).zip(classes) {
+        for (at, (&row, masks)) in rows.iter().zip(every.chunks(self.width)).enumerate() {
             if row == 0 {
                 continue;
             }
             let first = contexts::masks_of(row.count_ones() as usize).start;
+            let classes = &weights.classes[at * self.width..][..self.width];
             for (i, (&mask, &class)) in masks.iter().zip(classes).enumerate() {
                 sink.symbol(first + usize::from(class), gather(mask, row), i % LANES);
             }
@@ -101,11 +101,11 @@ impl<E: Element> Cell<'_, E> {
             let mut neighbours = Neighbours::default();
             for (i, weight) in queue.iter_mut().enumerate() {
                 let code = self.codes[weight.code as usize + usize::from(rank)].to_u32();
-                let number = Number::of(weight.turn::<E>(code));
+                let number = Number::of(weight.number::<E>(code));
                 let context = contexts::VALUES.start + weight.context::<BY_NEIGHBOURS>(&neighbours);
                 sink.symbol(context, number.class, i % LANES);
                 sink.bits(number.rest, number.rest_bits);
-                weight.changed(code, &mut neighbours);
+                weight.change::<E>(number.number, &mut neighbours);
             }
             rank += 1;
             weights.go_on(&mut queue, rank);

@@ -47,14 +47,29 @@ impl<'a> BitReader<'a> {
     /// The next `count` bits, at most 32.
     #[inline(always)]
     pub(super) fn take(&mut self, count: u32) -> Decoded<u32> {
+        let bits = self.window(count)? & ((1 << count) - 1);
+        self.at += count as usize;
+        Ok(bits as u32)
+    }
+
+    /// How many of the next bits are 0 until there is a 1, which is taken too. Up to 32; more are
+    /// not counted.
+    pub(super) fn zeros(&mut self) -> Decoded<u32> {
+        let zeros = self.window(0)?.trailing_zeros().min(32);
+        self.take(zeros)?;
+        self.take(1)?;
+        Ok(zeros)
+    }
+
+    /// The bits from here on, at least so many.
+    #[inline(always)]
+    fn window(&self, count: u32) -> Decoded<u64> {
         let byte = self.at / 8;
         let window = match self.bytes.get(byte..byte + 8) {
             Some(window) => u64::from_le_bytes(window.try_into().expect("eight bytes")),
             None => self.last_bytes(byte, count)?,
         };
-        let bits = window >> (self.at % 8) & ((1 << count) - 1);
-        self.at += count as usize;
-        Ok(bits as u32)
+        Ok(window >> (self.at % 8))
     }
 
     #[cold]

@@ -47,14 +47,10 @@ impl Census {
                 tables.push(Frequencies::of(&cluster.counts));
             }
         };
-        for context in [
-            contexts::CELL,
-            contexts::ROW,
-            contexts::COUNT,
-            contexts::GAP,
-        ] {
+        for context in [contexts::CELL, contexts::ROW] {
             assign(self.clusters(context..context + 1, |_| 0.0));
         }
+        assign(self.clusters(contexts::NUMBERS, f64::from));
         assign(self.clusters(contexts::MASKS, |mask| f64::from(mask.count_ones())));
         assign(self.clusters(contexts::VALUES, f64::from));
         // Contexts that do not come have the table of the one before, so that the map is short.

@@ -93,12 +93,8 @@ fn put_gamma(bits: &mut BitWriter, number: u32) {
 
 /// Below 2^13.
 fn take_gamma(bits: &mut BitReader) -> Decoded<u32> {
-    let mut below = 0;
-    while bits.take(1)? == 0 {
-        below += 1;
-        if below > 12 {
-            return Err(Damage("a table has an impossible frequency"));
-        }
+    match bits.zeros()? {
+        below @ 0..=12 => Ok(1 << below | bits.take(below)?),
+        _ => Err(Damage("a table has an impossible frequency")),
     }
-    Ok(1 << below | bits.take(below)?)
 }

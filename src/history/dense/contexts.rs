@@ -22,13 +22,21 @@ pub(super) const CELL: usize = 0;
 pub(super) const ROW: usize = 1;
 /// How many weights of a cell changed.
 pub(super) const COUNT: usize = 2;
-/// How many unchanged weights lie between two that changed.
-pub(super) const GAP: usize = 3;
+/// How many unchanged weights lie between two that changed: see [`gap`].
+const GAP: usize = 3;
 /// The mask of a weight.
-const MASK: usize = 4;
+const MASK: usize = GAP + 16;
 /// The code of a change.
 const VALUE: usize = MASK + 9 * SCALES * PASTS;
 pub(super) const CONTEXTS: usize = VALUE + SCALES * MANNERS;
+
+/// Contexts of numbers of weights, and of gaps.
+pub(super) const NUMBERS: Range<usize> = COUNT..MASK;
+
+/// The context of gaps between weights that changed, by how many weights there are for each.
+pub(super) fn gap(weights: usize, changed: usize) -> usize {
+    GAP + (weights / changed.max(1)).max(1).ilog2().min(15) as usize
+}
 
 /// Contexts of masks in rows that changed in so many steps. 0 stands for weights of cells that
 /// are told by gaps.

@@ -132,7 +132,7 @@ impl<E: Element> Slabs<'_, E> {
             return Err(Damage("more weights than the tile has"));
         }
         let mut found = vec![0; count];
-        let gap = codebook.map[contexts::GAP];
+        let gap = codebook.map[contexts::gap(self.weights.len(), count)];
         symbols.fill(&codebook.decode, &mut found, |_| gap)?;
         let map = &codebook.map[contexts::masks_of(0)];
         let mut next = 0usize;

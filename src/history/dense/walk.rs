@@ -47,9 +47,10 @@ impl<E: Element> Cell<'_, E> {
 
     fn walk_gaps(&self, weights: &Weights, sink: &mut impl Sink) {
         put_number(contexts::COUNT, self.places.len(), 0, sink);
+        let context = contexts::gap(weights.len(), self.places.len());
         let mut next = 0;
         for (i, &place) in self.places.iter().enumerate() {
-            put_number(contexts::GAP, usize::from(place) - next, i % LANES, sink);
+            put_number(context, usize::from(place) - next, i % LANES, sink);
             next = usize::from(place) + 1;
         }
         let first = contexts::masks_of(0).start;

@@ -7,6 +7,7 @@ mod bad_input;
 mod closing;
 mod concurrency;
 mod conformance;
+mod dense;
 mod durability;
 mod golden;
 mod host_float_mode;

@@ -150,6 +150,9 @@ impl<E: Element> Slabs<'_, E> {
         symbols.fill(&codebook.decode, &mut found, |i| {
             map[usize::from(classes[usize::from(places[i])])]
         })?;
+        if found.contains(&0) {
+            return Err(Damage("a weight that changed has an empty mask"));
+        }
         for (&place, &mask) in places.iter().zip(&found) {
             self.every[usize::from(place)] = mask;
         }

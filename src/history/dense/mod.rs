@@ -33,3 +33,6 @@ const CELL_ROWS: u8 = 2;
 /// A stretch of slabs is coded by itself, so that a reader need not decode what comes after the
 /// step that it wants: the fewest that have so many changes.
 const STRETCH_CHANGES: usize = 8 << 10;
+
+#[cfg(test)]
+mod tests;

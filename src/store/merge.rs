@@ -9,7 +9,7 @@ use super::blob_writer::BlobWriter;
 use super::core::Store;
 use super::database::{Batch, GroupRow, View};
 use super::index::{Index, LayerIndex};
-use super::maintenance::Job;
+use super::job::Job;
 use super::options::Codec;
 use super::work::{TileSteps, Work};
 use crate::history::dense::{Census, DenseTile};
@@ -31,11 +31,14 @@ pub(super) struct Merged {
     codebook: Option<Vec<u8>>,
 }
 
+/// A group's blobs, in the order of their runs.
+type Blobs = Vec<Vec<u8>>;
+
 struct MergedGroup {
     row: GroupRow,
     /// The groups whose place it takes.
     sources: Vec<GroupRow>,
-    blobs: Vec<Vec<u8>>,
+    blobs: Blobs,
     dense: bool,
 }
 
@@ -153,7 +156,7 @@ impl Merging<'_> {
     }
 
     /// The blobs of each work in the fast coding.
-    fn code_fast<E: Element>(&self, works: &[Work]) -> Result<Vec<Vec<Vec<u8>>>> {
+    fn code_fast<E: Element>(&self, works: &[Work]) -> Result<Vec<Blobs>> {
         let encode = |work: &Work, tiles: Vec<TileSteps<E>>| {
             let runs = tiles.chunks(work.per_run());
             runs.map(|run| encode_run(work, run)).collect::<Vec<_>>()
@@ -167,7 +170,7 @@ impl Merging<'_> {
     }
 
     /// A codebook, and the blobs of each work in the dense coding with it.
-    fn code_densely<E: Element>(&self, works: &[Work]) -> Result<(Vec<u8>, Vec<Vec<Vec<u8>>>)> {
+    fn code_densely<E: Element>(&self, works: &[Work]) -> Result<(Vec<u8>, Vec<Blobs>)> {
         let changes: u64 = works.iter().map(|work| work.row.changes).sum();
         let keep = changes <= KEPT_CHANGES;
         let mut kept: Vec<(usize, Vec<DenseTile<E>>)> = Vec::new();
@@ -305,7 +308,7 @@ fn dense_tiles<E: Element>(work: &Work, tiles: Vec<TileSteps<E>>) -> Vec<DenseTi
 }
 
 impl MergedGroup {
-    fn new(work: Work, blobs: Vec<Vec<u8>>) -> Self {
+    fn new(work: Work, blobs: Blobs) -> Self {
         let mut row = work.row.clone();
         row.blobs.per_run = work.per_run();
         MergedGroup {

@@ -1,7 +1,7 @@
 use super::core::{Store, by_width};
 use super::database::{Batch, Digest, LayerRow};
 use super::index::Index;
-use super::maintenance::Job;
+use super::job::Job;
 use super::options::Codec;
 use crate::Result;
 use crate::history::TileSet;

@@ -5,7 +5,7 @@ use super::blob_writer::BlobWriter;
 use super::database::GroupRow;
 use super::decoder::{Decoder, Part, run_of};
 use super::index::LayerIndex;
-use super::maintenance::Job;
+use super::job::Job;
 use super::options::Codec;
 use super::reader::Reader;
 use crate::Result;

@@ -82,7 +82,7 @@ fn deltas(step: usize) -> Delta {
         match mix(step, i) % 40 {
             0 => Change {
                 delta: 0.0,
-                exact: Some(f32::from_bits(0x7fc0_0000 | mix(i, 3) % 99)),
+                exact: Some(f32::from_bits(0x7fc0_0000 + mix(i, 3) % 99)),
             },
             1 => Change {
                 delta,
@@ -100,11 +100,14 @@ fn deltas(step: usize) -> Delta {
     Delta::from_changes(70, 70, changes).unwrap()
 }
 
+type Voxels = Vec<(i32, i32, u32)>;
+
 /// Everything that can be asked of the store, as bits.
 #[derive(PartialEq)]
 struct Answers {
     states: Vec<(usize, Vec<u8>)>,
-    deltas: Vec<(usize, Vec<(i32, i32, u32)>, Vec<(i32, i32, u32)>)>,
+    /// Deltas and marks.
+    deltas: Vec<(usize, Voxels, Voxels)>,
     histories: Vec<Vec<(usize, u32)>>,
 }
 
@@ -132,7 +135,7 @@ impl Answers {
             for (step, delta) in found {
                 let bits = |voxels: &[temporal_vdb::Voxel]| {
                     let bits = voxels.iter().map(|at| (at.row, at.col, at.value.to_bits()));
-                    bits.collect::<Vec<_>>()
+                    bits.collect::<Voxels>()
                 };
                 answers
                     .deltas

@@ -1,6 +1,7 @@
 //! The program, as its users run it: what it prints, how it ends, which files it leaves.
 
 mod beside;
+mod compact;
 mod damage;
 mod input;
 mod options;

@@ -10,6 +10,16 @@ pub(crate) enum CodecName {
     Dense,
 }
 
+impl CodecName {
+    /// As it is written.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            CodecName::Fast => "fast",
+            CodecName::Dense => "dense",
+        }
+    }
+}
+
 impl From<CodecName> for Codec {
     fn from(name: CodecName) -> Self {
         match name {

@@ -5,6 +5,7 @@ mod bench;
 mod checkout;
 mod checkpoint_file;
 mod codec_name;
+mod compact;
 mod demo;
 mod failure;
 mod file_kind;
@@ -48,6 +49,7 @@ enum Verb {
     Checkout(checkout::Options),
     Stats(stats::Options),
     Verify(verify::Options),
+    Compact(compact::Options),
     Bench(bench::Options),
 }
 
@@ -85,6 +87,7 @@ async fn dispatch(cli: &Cli) -> Result<()> {
         Verb::Checkout(options) => checkout::run(options, cli.json).await,
         Verb::Stats(options) => stats::run(options, cli.json).await,
         Verb::Verify(options) => verify::run(options, cli.json).await,
+        Verb::Compact(options) => compact::run(options, cli.json).await,
         Verb::Bench(options) => bench::run(options, cli.json).await,
     }
 }

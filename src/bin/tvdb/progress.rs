@@ -1,8 +1,12 @@
 //! Progress of long work: on a terminal's stderr, and nowhere else.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+
+/// How often a sign of life moves.
+const TICK: Duration = Duration::from_millis(100);
 
 /// A bar that vanishes when it is dropped, so that results and errors begin on a clean line.
 pub(crate) struct Progress(ProgressBar);
@@ -17,6 +21,18 @@ impl Progress {
                 .with_style(style)
                 .with_finish(ProgressFinish::AndClear),
         )
+    }
+
+    /// A sign of life, for one piece of work that does not say how far it is.
+    pub(crate) fn endless(what: &'static str) -> Self {
+        let style = ProgressStyle::with_template("{msg} {elapsed} {spinner}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let spinner = ProgressBar::new_spinner()
+            .with_style(style)
+            .with_message(what)
+            .with_finish(ProgressFinish::AndClear);
+        spinner.enable_steady_tick(TICK);
+        Progress(spinner)
     }
 
     /// Says what is being done now.

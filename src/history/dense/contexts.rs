@@ -91,7 +91,7 @@ impl Last {
             3..=4 => 2,
             _ => 3,
         };
-        Last(size | (code as u8 & 1) * DOWN)
+        Last(size | ((code as u8 & 1) * DOWN))
     }
 }
 
@@ -283,7 +283,7 @@ impl Neighbours {
     fn push(&mut self, scale: u8, code: u32) {
         self.open += (31 - (code | 1).leading_zeros()) as i32 - i32::from(scale);
         self.count += 1;
-        if self.count % 4 == 0 {
+        if self.count.is_multiple_of(4) {
             self.sum = std::mem::take(&mut self.open);
         }
     }

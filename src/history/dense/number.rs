@@ -71,7 +71,7 @@ mod tests {
                 power - 1,
                 power,
                 power + 1,
-                power | power / 2,
+                power | (power / 2),
                 power - power / 8,
             ]
         });

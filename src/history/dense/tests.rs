@@ -258,10 +258,10 @@ fn a_weight_that_moves_by_its_size_and_past_takes_few_bits() {
     let mut steps = Vec::new();
     for _ in 0..24 {
         let mut changes = TileChanges::default();
-        for place in 0..before.len() {
+        for (place, up) in up.iter_mut().enumerate() {
             if random.below(2 << (place % 8)) == 0 {
-                up[place] ^= true;
-                changes.push(place as u16, if up[place] { 2 } else { 1 }, None);
+                *up = !*up;
+                changes.push(place as u16, if *up { 2 } else { 1 }, None);
             }
         }
         steps.push(changes);

@@ -56,6 +56,31 @@ impl Model {
         model
     }
 
+    /// One matrix of bf16 weights between -1 and 1.
+    pub(super) fn of_bf16_weights(name: &'static str, shape: [usize; 2]) -> Self {
+        let mut model = Model::of_any_bits(&[(name, Dtype::BF16, &shape)]);
+        for at in (0..2 * shape[0] * shape[1]).step_by(2) {
+            let wide = model.unit().to_le_bytes();
+            model.tensors[0].data[at..at + 2].copy_from_slice(&wide[2..]);
+        }
+        model
+    }
+
+    /// Bf16 weights move by one unit in the last place; those that have, back. Small ones, whose
+    /// units are small, do so at every other step, others hardly ever.
+    pub(super) fn jitter(&mut self) {
+        for at in (0..self.tensors[0].data.len()).step_by(2) {
+            let weight = &self.tensors[0].data[at..at + 2];
+            let size = f32::from_le_bytes([0, 0, weight[0], weight[1]]).abs();
+            if self
+                .next()
+                .is_multiple_of(if size < 0.125 { 2 } else { 64 })
+            {
+                self.tensors[0].data[at] ^= 1;
+            }
+        }
+    }
+
     /// A tenth of all bytes get any other value.
     pub(super) fn scramble(&mut self) {
         for at in 0..self.tensors.len() {

@@ -242,6 +242,7 @@ fn swapped_files_are_recognized() {
         ),
         (&["stats", "a.safetensors"], "hint: it is a checkpoint"),
         (&["verify", "a.safetensors"], "hint: it is a checkpoint"),
+        (&["compact", "a.safetensors"], "hint: it is a checkpoint"),
     ] {
         folder.refuses(arguments, &[words]);
     }
@@ -256,7 +257,12 @@ fn what_is_no_store_is_refused() {
     folder.write("empty", "");
     folder.write("noise", [7; 10_000]);
     for name in ["nowhere", "no/where", ".", "empty", "noise"] {
-        for verb in [&["stats"][..], &["verify"], &["checkout", "-o", "out"]] {
+        for verb in [
+            &["stats"][..],
+            &["verify"],
+            &["compact"],
+            &["checkout", "-o", "out"],
+        ] {
             let arguments = [verb, &[name]].concat();
             folder.refuses(&arguments, &[name, "hint: "]);
         }
@@ -338,6 +344,13 @@ fn wrong_usage_is_two() {
         &["stats"],
         &["verify", "run.tvdb", "run.tvdb"],
         &["verify", "run.tvdb", "--at", "1"],
+        &["compact"],
+        &["compact", "run.tvdb", "run.tvdb"],
+        &["compact", "run.tvdb", "--codec", "smallest"],
+        &["compact", "run.tvdb", "--codec"],
+        &["bench", "--generate", "8x8x2,adam=0"],
+        &["bench", "--generate", "8x8x2,adam=inf"],
+        &["bench", "--generate", "8x8x2,sgd=1e-6"],
     ] {
         folder.fails(2, arguments);
     }

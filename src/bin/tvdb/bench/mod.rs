@@ -63,13 +63,21 @@ pub(crate) struct Options {
 
     /// Make up a run instead
     ///
-    /// One f32 matrix of normally distributed weights, and
-    /// STEPS more steps in each of which every weight changes
-    /// with probability SHARE, such as 0.01 or 1%. The same
-    /// SEED gives the same run.
+    /// One matrix of normally distributed weights, and STEPS
+    /// more steps. SPEC is one of
+    ///
+    ///   ROWSxCOLSxSTEPS,SHARE[,SEED]
+    ///   ROWSxCOLSxSTEPS,adam=LR[,SEED]
+    ///
+    /// With SHARE the weights are f32, and at each step every
+    /// one changes with that probability, such as 0.01 or 1%.
+    /// With adam=LR they are bf16, and are trained as in
+    /// fine-tuning: by Adam with learning rate LR, such as
+    /// 3e-6, on noisy gradients and with f32 master weights.
+    /// The same SEED gives the same run.
     #[arg(
         long,
-        value_name = "ROWSxCOLSxSTEPS,SHARE[,SEED]",
+        value_name = "SPEC",
         allow_hyphen_values = true,
         verbatim_doc_comment
     )]
@@ -195,10 +203,7 @@ pub(crate) async fn run(options: &Options, json: bool) -> Result<()> {
 
     let report = Report {
         run: run.name,
-        codec: match options.codec {
-            CodecName::Fast => "fast",
-            CodecName::Dense => "dense",
-        },
+        codec: options.codec.name(),
         favor: match options.favor {
             Favored::Size => "size",
             Favored::Reads => "reads",

@@ -1,42 +1,43 @@
-//! Made-up runs: one matrix of which a share changes at each step.
+//! Made-up runs: one matrix, of which a share changes at each step, or which is trained.
 
-use std::f64::consts::TAU;
+mod adam;
+mod normal;
+mod state;
+
 use std::fmt;
-use std::mem;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
-use bytes::Bytes;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use temporal_vdb::{Checkpoint, Dtype, Tensor};
 
 use super::measure::available_memory;
 use crate::background;
 use crate::checkpoint_file;
 use crate::failure::with_hint;
 use crate::progress::Progress;
-
-/// Standard deviation of the weights at first: that of a linear layer of some thousand inputs.
-const WEIGHTS: f64 = 0.02;
-
-/// Standard deviation of what is added to a weight.
-const DELTAS: f64 = 1e-4;
+use state::State;
 
 /// What seeds the random numbers where no seed is given.
 const SEED: u64 = 1;
 
-/// A run to make up: `ROWSxCOLSxSTEPS,SHARE[,SEED]`.
+/// A run to make up: `ROWSxCOLSxSTEPS,SHARE[,SEED]` or `ROWSxCOLSxSTEPS,adam=LR[,SEED]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Generate {
     rows: usize,
     cols: usize,
     /// Steps after the first checkpoint.
     pub(super) steps: usize,
-    /// The probability with which a weight changes at a step, 0 < share <= 1.
-    share: f64,
+    change: Change,
     seed: u64,
+}
+
+/// What happens at a step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Change {
+    /// Every f32 weight changes with this probability, which is more than 0 and at most 1.
+    Share(f64),
+    /// The bf16 weights are trained with this learning rate, which is more than 0 and at most 1.
+    Adam(f64),
 }
 
 impl FromStr for Generate {
@@ -44,10 +45,10 @@ impl FromStr for Generate {
 
     fn from_str(text: &str) -> Result<Self> {
         let parts: Vec<&str> = text.split(',').map(str::trim).collect();
-        let (size, share, seed) = match parts[..] {
-            [size, share] => (size, share, None),
-            [size, share, seed] => (size, share, Some(seed)),
-            _ => bail!("it is ROWSxCOLSxSTEPS,SHARE or ROWSxCOLSxSTEPS,SHARE,SEED"),
+        let (size, change, seed) = match parts[..] {
+            [size, change] => (size, change, None),
+            [size, change, seed] => (size, change, Some(seed)),
+            _ => bail!("it is ROWSxCOLSxSTEPS,SHARE[,SEED] or ROWSxCOLSxSTEPS,adam=LR[,SEED]"),
         };
         let sizes: Vec<&str> = size.split('x').collect();
         let [rows, cols, steps] = sizes[..] else {
@@ -63,7 +64,7 @@ impl FromStr for Generate {
             rows,
             cols,
             steps: count("steps", steps)?,
-            share: parse_share(share)?,
+            change: change.parse()?,
             seed: match seed {
                 Some(seed) => seed
                     .parse()
@@ -87,15 +88,40 @@ fn count(what: &str, text: &str) -> Result<usize> {
     Ok(number as usize)
 }
 
+impl FromStr for Change {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once('=') {
+            Some((name, rate)) if name.trim_end() == "adam" => {
+                parse_rate(rate.trim_start()).map(Change::Adam)
+            }
+            _ => parse_share(text).map(Change::Share),
+        }
+    }
+}
+
+/// `3e-6`
+fn parse_rate(text: &str) -> Result<f64> {
+    let rate: f64 = text
+        .parse()
+        .with_context(|| format!("'{text}' is not a learning rate, such as 3e-6"))?;
+    ensure!(
+        rate > 0.0 && rate <= 1.0,
+        "the learning rate is '{text}', where more than 0 and at most 1 can be"
+    );
+    Ok(rate)
+}
+
 /// `0.01`, or `1%`.
 fn parse_share(text: &str) -> Result<f64> {
     let (number, unit) = match text.strip_suffix('%') {
         Some(number) => (number.trim_end(), 100.0),
         None => (text, 1.0),
     };
-    let number: f64 = number
-        .parse()
-        .with_context(|| format!("'{text}' is neither a share such as 0.01 nor one such as 1%"))?;
+    let number: f64 = number.parse().with_context(|| {
+        format!("'{text}' is neither a share, such as 0.01 or 1%, nor adam=LR, such as adam=3e-6")
+    })?;
     let share = number / unit;
     ensure!(
         share > 0.0 && share <= 1.0,
@@ -110,22 +136,24 @@ impl fmt::Display for Generate {
             rows,
             cols,
             steps,
-            share,
+            change,
             seed,
         } = self;
-        write!(
-            f,
-            "{rows} x {cols} made up, {steps} steps of {} %, seed {seed}",
-            share * 100.0
-        )
+        write!(f, "{rows} x {cols} made up, ")?;
+        match change {
+            Change::Share(share) => write!(f, "{steps} steps of {} %", share * 100.0)?,
+            Change::Adam(rate) => write!(f, "bf16, {steps} steps of Adam at {rate:e}")?,
+        }
+        write!(f, ", seed {seed}")
     }
 }
 
 impl Generate {
     /// Writes the checkpoints into a folder, one by one. One of them is in memory at a time.
     pub(super) async fn write(&self, folder: &Path, progress: &Progress) -> Result<Vec<PathBuf>> {
-        // The weights, their file, and what the store has of them.
-        let needed = (self.rows * self.cols) as u64 * 4 * 4;
+        // What makes the run up, or its file and what the store has of the weights.
+        let each = State::bytes_per_weight(self.change).max(16);
+        let needed = (self.rows * self.cols) as u64 * each as u64;
         if available_memory().is_some_and(|available| needed > available) {
             return Err(with_hint(
                 anyhow::anyhow!("there is not enough memory for {self}"),
@@ -133,14 +161,13 @@ impl Generate {
             ));
         }
         let mut files = Vec::with_capacity(self.steps + 1);
-        let mut state = State::new(*self);
+        let run = *self;
+        let mut state = background::run(move || Ok(State::first(run))).await?;
         for step in 0..=self.steps {
             let file = folder.join(format!("step_{step:05}.safetensors"));
             let path = file.clone();
             state = background::run(move || {
-                if step == 0 {
-                    state.fill();
-                } else {
+                if step > 0 {
                     state.advance();
                 }
                 checkpoint_file::write(&path, &state.checkpoint())?;
@@ -154,66 +181,6 @@ impl Generate {
     }
 }
 
-/// A run while it is made up.
-struct State {
-    run: Generate,
-    weights: Vec<f32>,
-    /// The weights as a file has them; used again at each step.
-    bytes: Bytes,
-    random: ChaCha8Rng,
-}
-
-impl State {
-    fn new(run: Generate) -> Self {
-        State {
-            run,
-            weights: Vec::new(),
-            bytes: Bytes::new(),
-            random: ChaCha8Rng::seed_from_u64(run.seed),
-        }
-    }
-
-    fn fill(&mut self) {
-        let random = &mut self.random;
-        let weights = (0..self.run.rows * self.run.cols).map(|_| (normal(random) * WEIGHTS) as f32);
-        self.weights = weights.collect();
-    }
-
-    fn advance(&mut self) {
-        for weight in &mut self.weights {
-            if self.random.random::<f64>() < self.run.share {
-                *weight += (normal(&mut self.random) * DELTAS) as f32;
-            }
-        }
-    }
-
-    fn checkpoint(&mut self) -> Checkpoint {
-        let mut bytes = Vec::from(mem::take(&mut self.bytes));
-        bytes.clear();
-        bytes.reserve_exact(size_of_val(&self.weights[..]));
-        for weight in &self.weights {
-            bytes.extend_from_slice(&weight.to_le_bytes());
-        }
-        self.bytes = bytes.into();
-        let tensor = Tensor {
-            name: "weight".to_owned(),
-            dtype: Dtype::F32,
-            shape: vec![self.run.rows, self.run.cols],
-            data: self.bytes.clone(),
-        };
-        Checkpoint {
-            tensors: vec![tensor],
-            ..Checkpoint::default()
-        }
-    }
-}
-
-/// One normally distributed number of mean 0 and standard deviation 1 (Box and Muller 1958).
-fn normal(random: &mut impl Rng) -> f64 {
-    let radius = (-2.0 * (1.0 - random.random::<f64>()).ln()).sqrt();
-    radius * (TAU * random.random::<f64>()).cos()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,7 +191,7 @@ mod tests {
             rows: 256,
             cols: 128,
             steps: 40,
-            share: 0.05,
+            change: Change::Share(0.05),
             seed: SEED,
         };
         for text in ["256x128x40,0.05", "256x128x40,5%", "256x128x40, 5 %"] {
@@ -232,8 +199,39 @@ mod tests {
         }
         let seeded = Generate { seed: 7, ..run };
         assert_eq!("256x128x40,5%,7".parse::<Generate>().unwrap(), seeded);
-        let all = Generate { share: 1.0, ..run };
+        let all = Generate {
+            change: Change::Share(1.0),
+            ..run
+        };
         assert_eq!("256x128x40,100%".parse::<Generate>().unwrap(), all);
+        let trained = Generate {
+            change: Change::Adam(3e-6),
+            ..run
+        };
+        for text in ["256x128x40,adam=3e-6", "256x128x40, adam = 0.000003"] {
+            assert_eq!(text.parse::<Generate>().unwrap(), trained, "{text}");
+        }
+        let seeded = Generate { seed: 7, ..trained };
+        assert_eq!(
+            "256x128x40,adam=3e-6,7".parse::<Generate>().unwrap(),
+            seeded
+        );
+    }
+
+    #[test]
+    fn runs_have_names() {
+        for (text, name) in [
+            (
+                "256x128x40,5%",
+                "256 x 128 made up, 40 steps of 5 %, seed 1",
+            ),
+            (
+                "256x128x40,adam=0.000003,7",
+                "256 x 128 made up, bf16, 40 steps of Adam at 3e-6, seed 7",
+            ),
+        ] {
+            assert_eq!(text.parse::<Generate>().unwrap().to_string(), name);
+        }
     }
 
     #[test]
@@ -258,28 +256,22 @@ mod tests {
             ("256x256x40,%", "neither"),
             ("256x256x40,0.1,x", "seed 'x'"),
             ("256x256x40,0.1,1,2", "ROWSxCOLSxSTEPS,SHARE"),
+            ("256x256x40,adam", "nor adam=LR"),
+            ("256x256x40,sgd=0.1", "nor adam=LR"),
+            ("256x256x40,adam=", "'' is not a learning rate"),
+            ("256x256x40,adam=some", "'some' is not a learning rate"),
+            ("256x256x40,adam=1%", "'1%' is not a learning rate"),
+            ("256x256x40,adam=0", "learning rate is '0'"),
+            ("256x256x40,adam=-1e-6", "more than 0"),
+            ("256x256x40,adam=1.5", "at most 1"),
+            ("256x256x40,adam=inf", "at most 1"),
+            ("256x256x40,adam=nan", "more than 0"),
+            ("256x256x40,adam=1e-6,x", "seed 'x'"),
+            ("256x256x40,adam=1e-6,1,2", "adam=LR[,SEED]"),
         ];
         for (text, reason) in cases {
             let error = text.parse::<Generate>().unwrap_err().to_string();
             assert!(error.contains(reason), "{text}: {error}");
         }
-    }
-
-    #[test]
-    fn a_seed_is_a_run() {
-        let weights = |text: &str| {
-            let mut state = State::new(text.parse().unwrap());
-            state.fill();
-            let before = state.weights.clone();
-            state.advance();
-            (before, state.weights)
-        };
-        let (before, after) = weights("100x100x1,10%,3");
-        assert_eq!((before.clone(), after.clone()), weights("100x100x1,10%,3"));
-        assert_ne!(before, weights("100x100x1,10%,4").0);
-        let changed = before.iter().zip(&after).filter(|(a, b)| a != b).count();
-        assert!((850..1150).contains(&changed), "{changed}");
-        let variance = before.iter().map(|w| f64::from(*w).powi(2)).sum::<f64>() / 1e4;
-        assert!((variance.sqrt() - WEIGHTS).abs() < 0.001, "{variance}");
     }
 }

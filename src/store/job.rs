@@ -1,0 +1,143 @@
+//! What is to be sealed and merged next.
+
+use std::ops::Range;
+
+use super::core::Store;
+use super::index::{Group, LONGEST_GROUP, LayerIndex};
+use super::options::{Codec, Favor};
+use crate::history::SLAB_STEPS;
+
+/// Changes for each tile from which on the dense coding is tried.
+const LEAST_DENSE: u64 = 256;
+
+/// Consecutive steps of a layer that are to become one group.
+pub(super) struct Job {
+    pub(super) layer: u32,
+    /// Places in [`LayerIndex::steps`].
+    pub(super) steps: Range<usize>,
+    pub(super) codec: Codec,
+    pub(super) changes: u64,
+    /// Of sealed groups, not of the journal.
+    pub(super) compacts: bool,
+}
+
+impl Store {
+    /// The next steps of the journal to seal: eight, or fewer where `short`. They stay in the fast
+    /// coding until they are compacted, which may be now.
+    pub(super) fn next_slab(&self, layer: &LayerIndex, short: bool, compacts: bool) -> Option<Job> {
+        let (begin, end) = (layer.unsealed(), layer.steps.len());
+        let steps = begin..end.min(begin + SLAB_STEPS);
+        if steps.is_empty() || (steps.len() < SLAB_STEPS && !short) {
+            return None;
+        }
+        let inside = layer.groups.iter().filter(|group| group.lies_in(&steps));
+        let changes = inside.map(|group| group.row.changes).sum();
+        Some(Job {
+            layer: layer.row.id,
+            steps,
+            codec: if compacts {
+                self.codec_for(layer, changes)
+            } else {
+                Codec::Fast
+            },
+            changes,
+            compacts: false,
+        })
+    }
+
+    /// Neighbouring groups that are better one: eight of the same level, or all up to a keyframe,
+    /// since no more will come between those.
+    pub(super) fn next_merge(&self, layer: &LayerIndex) -> Option<Job> {
+        segments(layer).find_map(|(groups, closed)| {
+            let eights = groups.windows(SLAB_STEPS).find(|run| {
+                run.iter().all(|group| group.row.level == run[0].row.level) && self.fits(layer, run)
+            });
+            if let Some(run) = eights {
+                return Some(self.compaction(layer, run));
+            }
+            if !closed || self.options().codec == Codec::Fast {
+                return None;
+            }
+            let mut packs = self.packs(layer, groups);
+            let unmerged = packs.find(|run| run.len() > 1 || run[0].row.level == 1);
+            unmerged.map(|run| self.compaction(layer, run))
+        })
+    }
+
+    /// All merges and changes of the coding that make a layer smaller.
+    pub(super) fn every_merge(&self, layer: &LayerIndex) -> Vec<Job> {
+        let packs = segments(layer).flat_map(|(groups, _)| self.packs(layer, groups));
+        let merges = packs.map(|run| (run, self.compaction(layer, run)));
+        let improves = |(run, job): &(&[Group], Job)| {
+            let is_dense = run[0].row.codebook.is_some();
+            run.len() > 1 || is_dense != (job.codec == Codec::Dense)
+        };
+        merges.filter(improves).map(|(_, job)| job).collect()
+    }
+
+    /// Neighbours cut into runs that are as long as possible.
+    fn packs<'g>(
+        &self,
+        layer: &LayerIndex,
+        groups: &'g [Group],
+    ) -> impl Iterator<Item = &'g [Group]> {
+        let mut rest = groups;
+        std::iter::from_fn(move || {
+            let longest = (2..=rest.len()).take_while(|end| self.fits(layer, &rest[..*end]));
+            let (run, later) = rest.split_at_checked(longest.last().unwrap_or(1))?;
+            rest = later;
+            Some(run)
+        })
+    }
+
+    /// Whether groups may become one: whoever asks for a step in the middle of it decodes all of it
+    /// in the fast coding, and what comes before the step in the dense one.
+    fn fits(&self, layer: &LayerIndex, run: &[Group]) -> bool {
+        let changes: u64 = run.iter().map(|group| group.row.changes).sum();
+        let steps: usize = run.iter().map(|group| group.row.steps).sum();
+        let weights = layer.row.tiling().len() as u64;
+        let codec = self.codec_for(layer, changes);
+        let limit = match (self.options().favor, codec) {
+            (Favor::Size, Codec::Dense) => 4 * weights,
+            (Favor::Size, Codec::Fast) | (Favor::Reads, Codec::Dense) => weights,
+            (Favor::Reads, Codec::Fast) => weights / 4,
+        };
+        changes <= limit && steps <= LONGEST_GROUP
+    }
+
+    /// The coding of a group with so many changes: blocks of single tiles do not pay where tiles
+    /// hardly change.
+    fn codec_for(&self, layer: &LayerIndex, changes: u64) -> Codec {
+        if changes < LEAST_DENSE * layer.row.tiling().count() as u64 {
+            Codec::Fast
+        } else {
+            self.options().codec
+        }
+    }
+
+    fn compaction(&self, layer: &LayerIndex, run: &[Group]) -> Job {
+        let changes = run.iter().map(|group| group.row.changes).sum();
+        Job {
+            layer: layer.row.id,
+            steps: run[0].steps.start..run[run.len() - 1].steps.end,
+            codec: self.codec_for(layer, changes),
+            changes,
+            compacts: true,
+        }
+    }
+}
+
+/// Sealed groups between keyframes, and whether a keyframe is after them.
+fn segments(layer: &LayerIndex) -> impl Iterator<Item = (&[Group], bool)> {
+    let at_keyframe = |place: usize| {
+        let mut frames = layer.keyframes.iter();
+        frames.any(|frame| frame.step == layer.steps[place])
+    };
+    let sealed = |group: &Group| group.row.level > 0 && group.hidden == 0;
+    let together = move |a: &Group, b: &Group| {
+        sealed(a) && sealed(b) && a.steps.end == b.steps.start && !at_keyframe(a.steps.end - 1)
+    };
+    let runs = layer.groups.chunk_by(together);
+    runs.filter(move |run| sealed(&run[0]))
+        .map(move |run| (run, at_keyframe(run[run.len() - 1].steps.end - 1)))
+}

@@ -1,0 +1,142 @@
+//! States between the base and the latest one, which shorten the way to others.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::blob_writer::BlobWriter;
+use super::core::{Store, by_width};
+use super::database::KeyframeRow;
+use super::head::HeadElement;
+use super::index::LayerIndex;
+use super::options::{Codec, Favor};
+use super::reader::CHUNK_TILES;
+use crate::history::{TileSet, encode_plane};
+use crate::{Durability, Result};
+
+impl Store {
+    /// Makes the last sealed step of a layer a keyframe, where that is due.
+    pub(super) fn make_keyframe(&self, id: u32) -> Result<()> {
+        let made = self.read(|view, index| {
+            let layer = index.layer(view, id)?;
+            let Some(at) = self.keyframe_due(&layer)? else {
+                return Ok(None);
+            };
+            let reader = self.file_reader(view, index, &layer);
+            by_width!(layer.row.dtype, E => {
+                let set = TileSet::all(&layer.row.tiling());
+                let state = reader.state::<E>(at, &set)?;
+                let full = layer.keyframes.iter().rfind(|keyframe| keyframe.anchor.is_none());
+                let anchor = match full.and_then(|full| layer.steps.binary_search(&full.step).ok()) {
+                    Some(anchor) => Some((layer.steps[anchor], reader.state::<E>(anchor, &set)?)),
+                    None => None,
+                };
+                Ok(Some(self.encode_keyframe(&layer, at, &state, anchor)))
+            })
+        })?;
+        let Some((keyframe, blobs)) = made else {
+            return Ok(());
+        };
+        self.database().write(Durability::Eventual, |batch| {
+            let now = batch.keyframes(id)?;
+            let has_anchor = |anchor| {
+                now.iter()
+                    .any(|other| other.step == anchor && other.anchor.is_none())
+            };
+            let pruned = batch.layers()?[id as usize].oldest >= keyframe.step;
+            let there = now.iter().any(|other| other.step == keyframe.step);
+            if pruned || there || !keyframe.anchor.is_none_or(has_anchor) {
+                return Ok(());
+            }
+            let mut writer = BlobWriter::new(CHUNK_TILES);
+            for blob in &blobs {
+                writer.put(batch, blob, |run, data| {
+                    KeyframeRow::blob_sum(id, keyframe.step, run, data)
+                })?;
+            }
+            batch.put_keyframe(&KeyframeRow {
+                blobs: writer.finish(),
+                ..keyframe
+            })
+        })
+    }
+
+    /// The place of the last sealed step, if a keyframe there is worth its bytes.
+    fn keyframe_due(&self, layer: &LayerIndex) -> Result<Option<usize>> {
+        let sealed = layer.unsealed() - 1;
+        let (frame, from) = layer.keyframe_before(sealed)?;
+        let later = layer
+            .groups
+            .iter()
+            .filter(|group| group.row.level > 0 && group.steps.start > from);
+        let since: u64 = later.map(|group| group.row.blobs.cost()).sum();
+        let raw = layer.row.raw_bytes() as u64;
+        let full = layer
+            .keyframes
+            .iter()
+            .rfind(|keyframe| keyframe.anchor.is_none());
+        let full = full.map_or(raw, |full| full.blobs.cost());
+        let expected = match frame {
+            // The next one lies farther from the anchor.
+            Some(frame) if frame.anchor.is_some() => (frame.blobs.cost() * 5 / 4).min(full),
+            _ => full * 4 / 5,
+        };
+        // A full one then takes at most a quarter of what the changes since take, or as much.
+        let affordable = match self.options().favor {
+            Favor::Size => since / 5,
+            Favor::Reads => since * 4 / 5,
+        };
+        // What the changes since take once they are in the dense coding, about.
+        let affordable = match (self.options().codec, layer.row.dtype.size()) {
+            (Codec::Dense, 2) => affordable * 3 / 5,
+            _ => affordable,
+        };
+        // A store is never much larger than the checkpoints that went into it.
+        let groups: u64 = layer
+            .groups
+            .iter()
+            .map(|group| group.row.blobs.cost())
+            .sum();
+        let frames: u64 = layer
+            .keyframes
+            .iter()
+            .map(|keyframe| keyframe.blobs.cost())
+            .sum();
+        let within = (groups + frames + expected) * 1000 <= raw * (sealed as u64 + 1) * 1012;
+        Ok((sealed > from && expected <= affordable && within).then_some(sealed))
+    }
+
+    /// A keyframe whole, or as differences from the anchor where that is much smaller.
+    fn encode_keyframe<E: HeadElement>(
+        &self,
+        layer: &LayerIndex,
+        at: usize,
+        state: &[E],
+        anchor: Option<(i32, Vec<E>)>,
+    ) -> (KeyframeRow, Vec<Vec<u8>>) {
+        let tiling = layer.row.tiling();
+        let encode = |anchor: Option<&[E]>| -> Vec<Vec<u8>> {
+            let chunks: Vec<Range<usize>> = tiling.runs(CHUNK_TILES).collect();
+            let one = |chunk: &Range<usize>| {
+                let span = tiling.span(chunk.clone());
+                encode_plane(&state[span.clone()], anchor.map(|anchor| &anchor[span]))
+            };
+            self.pool().install(|| chunks.par_iter().map(one).collect())
+        };
+        let size = |blobs: &[Vec<u8>]| blobs.iter().map(Vec::len).sum::<usize>();
+        let row = |anchor| KeyframeRow {
+            layer: layer.row.id,
+            step: layer.steps[at],
+            anchor,
+            blobs: BlobWriter::new(CHUNK_TILES).finish(),
+        };
+        let full = encode(None);
+        if let Some((step, anchor)) = anchor {
+            let differences = encode(Some(&anchor));
+            if size(&differences) * 4 < size(&full) * 3 {
+                return (row(Some(step)), differences);
+            }
+        }
+        (row(None), full)
+    }
+}

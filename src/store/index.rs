@@ -292,7 +292,7 @@ impl LayerIndex {
             let possible = row.steps <= LONGEST_GROUP
                 && row.blobs.per_run.is_power_of_two()
                 && row.blobs.first >= 0
-                && (row.codebook.is_none() || (row.blobs.per_run == 1 && hidden == 0));
+                && (row.codebook.is_none() || self.can_be_dense(&row, hidden));
             if !(whole || cut) || !ends || begin < next || !possible {
                 return Err(missing(self, next.min(self.steps.len() - 1)));
             }
@@ -305,6 +305,16 @@ impl LayerIndex {
             });
         }
         self.check_silent(index, view, next..self.steps.len())
+    }
+
+    /// A dense group is of single tiles, and decoded from its first step to its last.
+    fn can_be_dense(&self, row: &GroupRow, hidden: usize) -> bool {
+        let after = self
+            .keyframes
+            .partition_point(|frame| frame.step < row.first);
+        let frame = self.keyframes.get(after);
+        let uncut = hidden == 0 && frame.is_none_or(|frame| frame.step >= row.last);
+        uncut && row.blobs.per_run == 1
     }
 
     fn check_silent(&self, index: &Index, view: &View, steps: Range<usize>) -> Result<()> {

@@ -107,7 +107,7 @@ impl Store {
 
     /// The coding of a group with so many changes: blocks of single tiles do not pay where tiles
     /// hardly change.
-    fn codec_for(&self, layer: &LayerIndex, changes: u64) -> Codec {
+    pub(super) fn codec_for(&self, layer: &LayerIndex, changes: u64) -> Codec {
         if changes < LEAST_DENSE * layer.row.tiling().count() as u64 {
             Codec::Fast
         } else {

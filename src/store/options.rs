@@ -27,9 +27,9 @@ pub enum Favor {
 pub enum Codec {
     /// Quick to write and to read.
     Fast,
-    /// Each change by how likely it is for a weight of its size and past: about 0.6 times the bytes
-    /// for weights of 16 bits, 0.95 times for those of 32, at up to three times the time. Changes
-    /// that are no smaller for it stay in the fast coding.
+    /// Each change by how likely it is for a weight of its size and past: 0.6 to 0.8 times the bytes
+    /// for weights of 16 bits, 0.95 times for those of 32, at two to five times the time. Changes
+    /// that are hardly smaller for it stay in the fast coding.
     #[default]
     Dense,
 }

@@ -2,7 +2,6 @@ use super::core::{Store, by_width};
 use super::database::{Batch, Digest, LayerRow};
 use super::index::Index;
 use super::job::Job;
-use super::options::Codec;
 use crate::Result;
 use crate::history::TileSet;
 
@@ -52,7 +51,7 @@ impl Store {
                     let job = Job {
                         layer: id,
                         steps,
-                        codec: Codec::Dense,
+                        codec: self.codec_for(&layer, changes),
                         changes,
                         compacts: true,
                     };

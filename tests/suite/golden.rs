@@ -88,8 +88,8 @@ async fn golden_files_are_carried_on() {
 #[tokio::test]
 #[ignore = "writes into the source tree"]
 async fn make_golden_files() {
-    for (name, run) in run::all() {
-        let name = file_name(name, NEWEST);
+    for (run_name, run) in run::all() {
+        let name = file_name(run_name, NEWEST);
         let target = Path::new(FOLDER).join(&name);
         if target.exists() {
             eprintln!("{} is there already, and stays", target.display());
@@ -97,9 +97,12 @@ async fn make_golden_files() {
         }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(&name);
-        // Keyframes, although the layers are small.
+        // Keyframes, although the layers are small; or groups that are as long as they get.
         let options = StoreOptions {
-            favor: Favor::Reads,
+            favor: match run_name {
+                "dense" => Favor::Size,
+                _ => Favor::Reads,
+            },
             ..StoreOptions::default()
         };
         let store = TemporalStore::create(&path, options).await.unwrap();
@@ -164,18 +167,64 @@ fn golden_files_have_every_form() {
             all(&full, "SELECT members IS NULL FROM commits"),
             [0, 1].into()
         );
-        let forms = "SELECT DISTINCT substr(data, 1, 1) FROM groups JOIN blobs \
-                     ON id >= blob AND id < blob + length(manifest) / 8 WHERE data <> x''";
-        let mut query = full.prepare(forms).unwrap();
-        let forms = query.query_map([], |row| row.get(0)).unwrap();
-        let forms = forms.collect::<Result<BTreeSet<Vec<u8>>, _>>().unwrap();
-        assert_eq!(forms, [0, 1, 2, 3].map(|form| vec![form]).into());
+        let forms = |database: &Connection, which: &str| -> BTreeSet<Option<u8>> {
+            let blobs = blobs_of_groups(database, which);
+            blobs
+                .iter()
+                .map(|(_, blob)| blob.first().copied())
+                .collect()
+        };
+        let fast = forms(&full, "codebook IS NULL AND data <> x''");
+        assert_eq!(fast, [0, 1, 2, 3].map(Some).into());
 
         let pruned = open("pruned");
         assert!(all(&pruned, "SELECT first_seq > 1 FROM tip").contains(&1));
         let hidden = "SELECT count(*) FROM groups JOIN layers ON id = layer WHERE first <= oldest";
         assert_eq!(all(&pruned, hidden), [2].into());
+
+        let dense = open("dense");
+        assert_eq!(
+            all(
+                &dense,
+                "SELECT codebook IS NULL FROM groups WHERE level > 0"
+            ),
+            [0, 1].into()
+        );
+        assert!(all(&dense, "SELECT level FROM groups").contains(&0));
+        // Blobs, and tiles without changes.
+        let is_dense = "codebook IS NOT NULL";
+        assert_eq!(forms(&dense, is_dense), [None, Some(4)].into());
+        // Of one stretch, which has all slabs, and of more; with a short last slab.
+        let whole = |(steps, blob): &(usize, Vec<u8>)| {
+            let slabs = blob.get(1..3)?;
+            Some(usize::from(slabs[0]) + 256 * usize::from(slabs[1]) == steps.div_ceil(8))
+        };
+        let blobs = blobs_of_groups(&dense, is_dense);
+        let found: BTreeSet<bool> = blobs.iter().filter_map(whole).collect();
+        assert_eq!(found, [false, true].into());
+        assert!(blobs.iter().any(|(steps, _)| steps % 8 > 0));
+        // Several groups have one codebook. One group begins with the first step after a base that
+        // pruning has made, and is newer than what comes after it.
+        let with_codebooks =
+            format!("SELECT count(*) > count(DISTINCT codebook) FROM groups WHERE {is_dense}");
+        assert_eq!(all(&dense, &with_codebooks), [1].into());
+        let anew = "SELECT count(*) FROM groups AS own JOIN layers ON id = layer \
+                    WHERE oldest > created AND codebook > \
+                      (SELECT max(blob) FROM groups WHERE layer = id AND first > own.last) \
+                    AND first = (SELECT min(step) FROM commits WHERE step > oldest)";
+        assert_eq!(all(&dense, anew), [1].into());
     }
+}
+
+/// The blobs of some groups, each with the number of its group's steps.
+fn blobs_of_groups(database: &Connection, which: &str) -> Vec<(usize, Vec<u8>)> {
+    let sql = format!(
+        "SELECT steps, data FROM groups JOIN blobs \
+         ON id >= blob AND id < blob + length(manifest) / 8 WHERE {which}"
+    );
+    let mut query = database.prepare(&sql).unwrap();
+    let found = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    found.unwrap().collect::<Result<_, _>>().unwrap()
 }
 
 /// A file with other tables is refused, so the document must have them to the letter.

@@ -6,7 +6,7 @@ use temporal_vdb::Codec;
 pub(crate) enum CodecName {
     /// Quick to write and to read
     Fast,
-    /// Smaller, and up to three times slower
+    /// Smaller, and two to five times slower
     Dense,
 }
 

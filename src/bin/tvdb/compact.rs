@@ -31,11 +31,13 @@ pub(crate) struct Options {
 
     /// How changes are coded
     ///
-    /// "dense" takes about 0.6 times the bytes of "fast" for
+    /// "dense" takes 0.6 to 0.8 times the bytes of "fast" for
     /// weights of 16 bits, 0.95 times for those of 32, and is
-    /// up to three times slower to read. Changes that it would
-    /// not make smaller stay in the fast coding. Whichever it
-    /// is, recording goes on coding the newest steps fast.
+    /// two to five times slower to read, the more so the fewer
+    /// weights a step changes. Changes that it would not make
+    /// smaller stay in the fast coding. Whichever it is, the
+    /// newest steps of a recording are coded fast, and coded
+    /// densely once there are enough of them to merge.
     #[arg(long, value_enum, default_value_t = CodecName::Dense, verbatim_doc_comment)]
     codec: CodecName,
 }

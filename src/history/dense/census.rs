@@ -85,7 +85,8 @@ impl Sink for Census {
     #[inline]
     fn symbol(&mut self, context: usize, symbol: u8, _: usize) {
         let counts = self.contexts[context].get_or_insert_with(|| Box::new([0; 256]));
-        counts[usize::from(symbol)] += 1;
+        let count = &mut counts[usize::from(symbol)];
+        *count = count.saturating_add(1);
     }
 
     #[inline]
@@ -95,7 +96,7 @@ impl Sink for Census {
 fn add(sum: &mut Counts, other: &Counts) {
     sum.iter_mut()
         .zip(other)
-        .for_each(|(sum, count)| *sum += count);
+        .for_each(|(sum, count)| *sum = sum.saturating_add(*count));
 }
 
 /// Contexts that share a table.
@@ -189,9 +190,7 @@ fn merge(clusters: Vec<Cluster>) -> Vec<Cluster> {
             clusters.get(right)?.as_ref()?,
         );
         let mut sum = a.counts.clone();
-        sum.iter_mut()
-            .zip(&*b.counts)
-            .for_each(|(sum, count)| *sum += count);
+        add(&mut sum, &b.counts);
         Some(Merge {
             saves: a.cost + b.cost - cost(&sum),
             left,
@@ -216,10 +215,7 @@ fn merge(clusters: Vec<Cluster>) -> Vec<Cluster> {
         };
         if let Some(kept) = &mut clusters[left] {
             kept.contexts.extend(gone.contexts);
-            kept.counts
-                .iter_mut()
-                .zip(&*gone.counts)
-                .for_each(|(sum, count)| *sum += count);
+            add(&mut kept.counts, &gone.counts);
             kept.cost = cost(&kept.counts);
         }
         left_over -= 1;

@@ -250,7 +250,8 @@ fn with_past(class: u16, activity: u16, recent: u16) -> u16 {
     (class & !(PASTS as u16 - 1)) + 1 + level * 3 + recent
 }
 
-/// 63 for zero and what is as small as 2^-62, one less for every power of two above.
+/// 63 for zero and what is below 2^-60, one less for every power of two above. The least weights of
+/// F16, zero among them, are all of scale 17.
 fn scale(dtype: Dtype, bits: u32) -> u16 {
     let exponent = match dtype {
         Dtype::F16 => (bits >> 10 & 31) + 112,
@@ -260,10 +261,11 @@ fn scale(dtype: Dtype, bits: u32) -> u16 {
     129u32.saturating_sub(exponent).min(SCALES as u32 - 1) as u16
 }
 
-/// The changes that were coded before, by the size of the four before the last multiple of four.
+/// The sizes of the changes that were coded before.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Neighbours {
-    sum: i32,
+    /// Of the last eight up to a multiple of four, the first four and the others; and of those since.
+    fours: [i32; 2],
     open: i32,
     count: u32,
 }
@@ -273,10 +275,11 @@ impl Neighbours {
     /// two of units in its last place.
     #[inline]
     fn expected(&self, scale: u8) -> u8 {
-        if self.count < 4 {
+        if self.count < 8 {
             return SCALES as u8 - 1;
         }
-        ((self.sum + 4 * i32::from(scale)) >> 1).clamp(0, SCALES as i32 - 2) as u8
+        let eight = self.fours[0] + self.fours[1];
+        ((eight + 8 * i32::from(scale)) >> 2).clamp(0, SCALES as i32 - 2) as u8
     }
 
     #[inline]
@@ -284,7 +287,7 @@ impl Neighbours {
         self.open += (31 - (code | 1).leading_zeros()) as i32 - i32::from(scale);
         self.count += 1;
         if self.count.is_multiple_of(4) {
-            self.sum = std::mem::take(&mut self.open);
+            self.fours = [self.fours[1], std::mem::take(&mut self.open)];
         }
     }
 }

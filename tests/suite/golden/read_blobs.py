@@ -1,4 +1,5 @@
-"""The blobs of a store of version 1 as docs/format.md says: streams, blocks, bits of weights.
+"""The blobs of a store of version 1 as docs/format.md says: streams, blocks in the fast coding, bits
+of weights.
 
 Bits are arrays of unsigned integers of the layer's width, and all sums of them wrap around.
 """
@@ -100,7 +101,18 @@ class Streams:
 
 # ---- blocks
 
-def read_block(data, sizes, steps, width):
+def read_raws(streams, count):
+    """Raw changes: of each its delta and its mark, or None."""
+    kinds = streams.stream(count)
+    check(np.isin(kinds, [1, 2, 3]).all(), "a raw change is of an unknown kind")
+    deltas = streams.numbers(np.count_nonzero(kinds & 1), 4)
+    check(((0 < deltas << 1) & (deltas << 1 < 0xFF000000)).all(), "a delta is 0 or not finite")
+    marks = iter(streams.numbers(np.count_nonzero(kinds & 2), 4))
+    deltas = iter(deltas)
+    return [(next(deltas) if k & 1 else None, next(marks) if k & 2 else None) for k in kinds]
+
+
+def read_fast(data, sizes, steps, width):
     """The changes of a run of tiles: the number of the tile in the run, place, step and code; and
     of those of code 0, in the same order, delta and mark."""
     streams = Streams(data)
@@ -129,13 +141,7 @@ def read_block(data, sizes, steps, width):
     codes = streams.numbers(tile.size, width)
     raw = np.count_nonzero(codes == 0)
     check((raw > 0) == (form >= 2), "raw changes are missing")
-    kinds = streams.stream(raw)
-    check(np.isin(kinds, [1, 2, 3]).all(), "a raw change is of an unknown kind")
-    deltas = streams.numbers(np.count_nonzero(kinds & 1), 4)
-    check(((0 < deltas << 1) & (deltas << 1 < 0xFF000000)).all(), "a delta is 0 or not finite")
-    marks = iter(streams.numbers(np.count_nonzero(kinds & 2), 4))
-    deltas = iter(deltas)
-    raws = [(next(deltas) if k & 1 else None, next(marks) if k & 2 else None) for k in kinds]
+    raws = read_raws(streams, raw)
     streams.finish()
     return tile, place, step, codes, raws
 

@@ -13,7 +13,8 @@ import sys
 import numpy as np
 from xxhash import xxh3_64_intdigest, xxh3_128_intdigest
 
-from read_blobs import Streams, add, check, differences, ordered, plain, read_block
+from read_blobs import Streams, add, check, differences, ordered, plain, read_fast
+from read_dense import Codebook, read_dense
 
 TILE, CHUNK, PIECE = 128, 4, 1 << 20
 SIZES = {"F32": 4, "BF16": 2, "F16": 2, "F64": 8, "F8_E5M2": 1, "F8_E4M3": 1, "I64": 8, "I32": 4,
@@ -40,6 +41,7 @@ class Store:
     def __init__(self, path):
         self.db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)
         self.db.row_factory = sqlite3.Row
+        self.codebooks, self.dense = {}, {}  # by blob; a dense block takes long enough to be kept
         self.db.execute("BEGIN")  # so that all that is read belongs together
         for name, expected in [("application_id", 0x54564442), ("user_version", 1)]:
             check(self.db.execute(f"PRAGMA {name}").fetchone()[0] == expected, name)
@@ -71,6 +73,14 @@ class Store:
         expected, = struct.unpack_from("<Q", owner["manifest"], 8 * run)
         check(xxh3_64_intdigest(fields(*key, run, row["data"])) == expected, "a blob")
         return row["data"]
+
+    def codebook(self, id):
+        if id not in self.codebooks:
+            data, = self.db.execute(f"SELECT data FROM blobs WHERE id = {id}").fetchone() or [b""]
+            expected = struct.pack("<Q", xxh3_64_intdigest(fields("codebook", id, data[8:])))
+            check(data[:8] == expected, "a codebook")
+            self.codebooks[id] = Codebook(data[8:])
+        return self.codebooks[id]
 
     def keyframe_blob(self, frame, run):
         return Streams(self.blob(frame, run, "keyframe", frame["layer"], frame["step"]))
@@ -132,7 +142,7 @@ class Store:
                 self.set_to(tiles, frame)
 
         groups = self.rows("groups", f"layer = {layer['id']} ORDER BY first",
-                           "layer first last steps level per_run blob bytes changes manifest")
+                           "layer first last steps level per_run blob bytes changes codebook manifest")
         seen = 1  # the steps before this place are in groups, or changed nothing
         for group in groups:
             own = [i for i in range(1, len(steps)) if group["first"] <= numbers[i] <= group["last"]]
@@ -143,6 +153,9 @@ class Store:
             check(not any(steps[i][1] for i in range(seen, own[0])), "changes are missing")
             seen = own[-1] + 1
             wanted = [hidden + i - own[0] for i in own if begin < i <= at]
+            if group["codebook"] is not None:  # is read upon the state before it
+                check(hidden == 0 and group["per_run"] == 1, "a dense group is cut")
+                check(not wanted or wanted[0] == 0, "a keyframe is inside a dense group")
             if wanted and group["changes"]:
                 self.replay(tiles, layer, group, wanted)
         check(not any(changes for _, changes, _ in steps[seen:]), "changes are missing")
@@ -162,12 +175,21 @@ class Store:
 
     def replay(self, tiles, layer, group, wanted):
         for first in range(0, len(tiles), group["per_run"]):
-            run = tiles[first:first + group["per_run"]]
+            run, number = tiles[first:first + group["per_run"]], first // group["per_run"]
             key = ("block", layer["id"], group["first"], group["last"])
-            data = self.blob(group, first // group["per_run"], *key)
-            if data:  # else nothing has changed in this run
-                block = read_block(data, [t.size for t in run], group["steps"], run[0].itemsize)
-                add(run, layer["dtype"], wanted, block)
+            data = self.blob(group, number, *key)
+            if not data:
+                continue  # nothing has changed in this run
+            if group["codebook"] is None:
+                block = read_fast(data, [t.size for t in run], group["steps"], run[0].itemsize)
+            elif group["blob"] + number in self.dense:
+                block = self.dense[group["blob"] + number]
+            else:
+                width = rects(layer)[number][3]
+                block = read_dense(data, self.codebook(group["codebook"]), layer["dtype"],
+                                   run[0], width, group["steps"])
+                self.dense[group["blob"] + number] = block
+            add(run, layer["dtype"], wanted, block)
 
 
 def rects(layer):

@@ -56,8 +56,13 @@ pub struct Run {
 }
 
 /// The golden runs by name.
-pub fn all() -> [(&'static str, Run); 3] {
-    [("full", full()), ("pruned", pruned()), ("whole", whole())]
+pub fn all() -> [(&'static str, Run); 4] {
+    [
+        ("full", full()),
+        ("pruned", pruned()),
+        ("whole", whole()),
+        ("dense", dense()),
+    ]
 }
 
 // ---- the runs
@@ -169,6 +174,91 @@ fn whole() -> Run {
         run.commit(usize::from(k) * 10, notes(usize::from(k)), How::Together);
     }
     run
+}
+
+/// Blocks in the dense coding: one group of 36 steps for each layer, of which one is cut short by
+/// pruning, then a slab and a journal in the fast coding.
+fn dense() -> Run {
+    let mut run = Run::default();
+    run.layer("back.bf16", Dtype::Bf16, &[130, 140], Some((130, 140)));
+    run.layer("rows.f32", Dtype::F32, &[60, 150], Some((60, 150)));
+    run.layer("half.f16", Dtype::F16, &[6, 8, 50], Some((48, 50)));
+    run.layer("bias.bf16", Dtype::Bf16, &[300], Some((3, 128)));
+    for k in 0..48 {
+        match k {
+            0 => run.tensor("back.bf16", |i, _| sized(i)),
+            // Raw changes, and a slab in which few weights change.
+            5 | 18 | 23 => run.edits("back.bf16", k, 17),
+            17..=24 => run.tensor("back.bf16", |i, bits| bits ^ u32::from(i % 701 == k)),
+            // The last tile, which is at the lower right, never changes.
+            _ => run.tensor("back.bf16", |i, bits| {
+                let last = i / 140 >= 128 && i % 140 >= 128;
+                if last {
+                    bits
+                } else {
+                    there_and_back(i, k, bits)
+                }
+            }),
+        }
+        match k {
+            0 => run.tensor("rows.f32", |i, _| {
+                sized(i) << 16 | (mix(i, 1) as u32 & 0xf000)
+            }),
+            5 | 30 => run.edits("rows.f32", k, 11),
+            _ => run.tensor("rows.f32", |i, bits| rows(i, k, bits)),
+        }
+        match k {
+            0 => run.tensor("half.f16", |i, _| mix(i, 0) as u32 & 0xbfff),
+            12 | 13 => run.tensor("half.f16", |_, bits| bits), // steps without changes
+            _ => run.tensor("half.f16", |i, bits| there_and_back(i, k, bits)),
+        }
+        match k {
+            0 => run.tensor("bias.bf16", |i, _| sized(i)),
+            9 => run.edits("bias.bf16", k, 9),
+            _ => run.tensor("bias.bf16", |i, bits| {
+                let often = i < 32 || mix(i, k).is_multiple_of(16);
+                bits + u32::from(often)
+            }),
+        }
+        run.commit(1 + 3 * k, notes(k), How::Together);
+        if k == 36 {
+            run.operations.push(Operation::Compact);
+        }
+    }
+    run.prune("rows.f32", 28);
+    run
+}
+
+/// Six sizes, one twice the other.
+fn sized(i: usize) -> u32 {
+    let random = mix(i, 0) as u32;
+    (random >> 8 & 1) << 15 | (0x7c - random % 6) << 7 | (random >> 16 & 0x7f)
+}
+
+/// A few units in the last place away and back again, more often where the weight began small.
+fn there_and_back(i: usize, k: usize, bits: u32) -> u32 {
+    let random = mix(i, k);
+    if i % 1009 == 5 && k % 5 == 2 {
+        !bits // half of all patterns away
+    } else if random.is_multiple_of(256 >> (mix(i, 0) as u32 % 6)) {
+        bits ^ [1, 1, 1, 2, 1, 3, 1, 6][(random >> 20) as usize % 8]
+    } else {
+        bits
+    }
+}
+
+/// One row of 24 at each step, nearly all of it, by as much as suits the row.
+fn rows(i: usize, k: usize, bits: u32) -> u32 {
+    let (row, random) = (i / 150, mix(i, k) as u32);
+    if row % 7 == 3 || !mix(row, 50 + k).is_multiple_of(24) {
+        bits
+    } else if i % 150 == 8 {
+        !bits
+    } else if random & 0x100_0000 == 0 {
+        bits + (random & 0xff) % 250 + (1 << (row % 18))
+    } else {
+        bits - u32::from(random & 0xe00_0000 != 0) * (random & 0xff | 0x100 << (row % 13))
+    }
 }
 
 /// Up by 0 to 4 units in the last place at each step.

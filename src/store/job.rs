@@ -96,13 +96,15 @@ impl Store {
         let changes: u64 = run.iter().map(|group| group.row.changes).sum();
         let steps: usize = run.iter().map(|group| group.row.steps).sum();
         let weights = layer.row.tiling().len() as u64;
-        let codec = self.codec_for(layer, changes);
-        let limit = match (self.options().favor, codec) {
-            (Favor::Size, Codec::Dense) => 4 * weights,
-            (Favor::Size, Codec::Fast) | (Favor::Reads, Codec::Dense) => weights,
-            (Favor::Reads, Codec::Fast) => weights / 4,
+        let limit = match self.options().favor {
+            Favor::Size => weights,
+            Favor::Reads => weights / 4,
         };
-        changes <= limit && steps <= LONGEST_GROUP
+        // Where a longer past tells more. Weights of many bits hardly gain by it, and may stay in
+        // the fast coding after all.
+        let codec = self.codec_for(layer, changes);
+        let gains = codec == Codec::Dense && layer.row.dtype.size() == 2;
+        changes <= limit * if gains { 4 } else { 1 } && steps <= LONGEST_GROUP
     }
 
     /// The coding of a group with so many changes: blocks of single tiles do not pay where tiles

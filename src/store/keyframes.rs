@@ -8,7 +8,7 @@ use super::blob_writer::BlobWriter;
 use super::core::{Store, by_width};
 use super::database::KeyframeRow;
 use super::head::HeadElement;
-use super::index::LayerIndex;
+use super::index::{Group, LayerIndex};
 use super::options::{Codec, Favor};
 use super::reader::CHUNK_TILES;
 use crate::history::{TileSet, encode_plane};
@@ -69,7 +69,13 @@ impl Store {
             .groups
             .iter()
             .filter(|group| group.row.level > 0 && group.steps.start > from);
-        let since: u64 = later.map(|group| group.row.blobs.cost()).sum();
+        // What they take once they are in the dense coding, about.
+        let becomes_dense = self.options().codec == Codec::Dense && layer.row.dtype.size() == 2;
+        let cost = |group: &Group| match group.row.codebook {
+            None if becomes_dense => group.row.blobs.cost() * 3 / 4,
+            _ => group.row.blobs.cost(),
+        };
+        let since: u64 = later.map(cost).sum();
         let raw = layer.row.raw_bytes() as u64;
         let full = layer
             .keyframes
@@ -87,11 +93,6 @@ impl Store {
         let affordable = match self.options().favor {
             Favor::Size => since / 5,
             Favor::Reads => since * 4 / 5,
-        };
-        // What the changes since take once they are in the dense coding, about.
-        let affordable = match (self.options().codec, layer.row.dtype.size()) {
-            (Codec::Dense, 2) => affordable * 3 / 5,
-            _ => affordable,
         };
         // A store is never much larger than the checkpoints that went into it.
         let groups: u64 = layer

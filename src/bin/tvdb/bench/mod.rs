@@ -66,15 +66,17 @@ pub(crate) struct Options {
     /// One matrix of normally distributed weights, and STEPS
     /// more steps. SPEC is one of
     ///
-    ///   ROWSxCOLSxSTEPS,SHARE[,SEED]
-    ///   ROWSxCOLSxSTEPS,adam=LR[,SEED]
+    ///   ROWSxCOLSxSTEPS,SHARE
+    ///   ROWSxCOLSxSTEPS,adam=LR
+    ///
+    /// and ,SEED after it for another run of the kind: the same
+    /// SEED gives the same run.
     ///
     /// With SHARE the weights are f32, and at each step every
     /// one changes with that probability, such as 0.01 or 1%.
     /// With adam=LR they are bf16, and are trained as in
     /// fine-tuning: by Adam with learning rate LR, such as
     /// 3e-6, on noisy gradients and with f32 master weights.
-    /// The same SEED gives the same run.
     #[arg(
         long,
         value_name = "SPEC",

@@ -8,7 +8,7 @@ use crate::history::Damage;
 use crate::history::dense::Codebook;
 use crate::{Error, Result};
 
-/// How many are kept: each takes up to 800 KB, and a state has few.
+/// How many are kept: each takes up to 500 KB, and a state has few.
 const KEPT: NonZeroUsize = NonZeroUsize::new(8).expect("not zero");
 
 /// Codebooks that were used lately, ready for decoding.

@@ -158,8 +158,11 @@ impl<'a> Work<'a> {
         };
         let mut before = span.before;
         before.iter_mut().for_each(|bits| *bits = bits.to_ordered());
-        // Later sources may need the state before them, which earlier ones lead to.
-        let mut state = before.clone();
+        // Dense sources need the state before them, which earlier ones lead to.
+        let mut state = Vec::new();
+        if self.has_dense_parts() {
+            state.clone_from(&before);
+        }
         let mut tiles: Vec<TileSteps<E>> = span
             .tiles
             .clone()

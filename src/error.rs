@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
-use crate::{Dtype, MAX_STEP};
+use crate::{Dtype, MAX_STEP, Retention};
 
 /// The result of this library's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -65,8 +65,9 @@ pub enum Error {
         /// The label of the base.
         oldest: usize,
     },
-    /// The changes of a step that was never stored, or of the base, which has none.
-    #[error("there are no changes of step {step}: the nearest steps with changes are {} and {}", or_none(*before), or_none(*after))]
+    /// A step that was never stored, or has been merged into a later one; or the changes of the
+    /// base, which has none.
+    #[error("there is no step {step}: the nearest ones are {} and {}", or_none(*before), or_none(*after))]
     NoSuchStep {
         /// The step given.
         step: usize,
@@ -170,6 +171,78 @@ pub enum Error {
     InvalidThreshold {
         /// The threshold given.
         threshold: f32,
+    },
+    /// A policy that keeps no step.
+    #[error(
+        "'{retention}' keeps nothing: keep at least 1 step, and in each tier 1 of every 1 or more"
+    )]
+    KeepsNothing {
+        /// The policy given.
+        retention: Retention,
+    },
+    /// A tier whose steps the finer one before it does not keep.
+    #[error(
+        "a tier of every {coarser} steps does not nest in one of every {finer}: give a multiple of {finer}"
+    )]
+    TiersDoNotNest {
+        /// `every` of the tier before.
+        finer: usize,
+        /// `every` of the tier.
+        coarser: usize,
+    },
+    /// A text that is no policy.
+    #[error("'{text}' is no policy: give 'all', 'last 1000' or 'tiers 10,40@10,50@100'")]
+    UnknownRetention {
+        /// The text given.
+        text: String,
+    },
+    /// A name that no tag can have.
+    #[error(
+        "'{name}' cannot name a step: give a text that is no number, without control characters"
+    )]
+    InvalidTag {
+        /// The name given.
+        name: String,
+    },
+    /// A tag that is there already.
+    #[error(
+        "there is a tag '{name}' already, at step {step}: take it away first, or give another name"
+    )]
+    TagExists {
+        /// The name given.
+        name: String,
+        /// The step it is at.
+        step: usize,
+    },
+    /// A tag that is not there.
+    #[error("there is no tag '{name}'{}", nearest_text(nearest))]
+    NoSuchTag {
+        /// The name given.
+        name: String,
+        /// Tags with names like it.
+        nearest: Vec<String>,
+    },
+    /// A step that would go and has a tag.
+    #[error("step {step} is pinned by tag '{tag}': take the tag away first")]
+    Pinned {
+        /// The step.
+        step: usize,
+        /// One of its tags.
+        tag: String,
+    },
+    /// Tags or a policy for a layer whose steps go round in a ring.
+    #[error(
+        "the layer is a ring of {length} slots, which decides alone what stays: use one without a ring"
+    )]
+    FixedByRing {
+        /// Slots of the ring.
+        length: usize,
+    },
+    /// A scale that is NaN or infinite.
+    #[error("scale {scale} is no number to multiply with: give a finite one")]
+    InvalidScale {
+        /// The scale given.
+        scale: f32,
     },
     /// A file that cannot be read as a layer.
     #[error("{}: not a layer that can be read: {reason}", path.display())]
@@ -416,7 +489,12 @@ impl Error {
             | Error::InvalidThreshold { .. }
             | Error::DuplicateTensor { .. }
             | Error::TensorLength { .. }
-            | Error::EmptyStep { .. } => ErrorKind::InvalidInput,
+            | Error::EmptyStep { .. }
+            | Error::KeepsNothing { .. }
+            | Error::TiersDoNotNest { .. }
+            | Error::UnknownRetention { .. }
+            | Error::InvalidTag { .. }
+            | Error::InvalidScale { .. } => ErrorKind::InvalidInput,
             Error::StepOutOfOrder { .. }
             | Error::BaseFixed { .. }
             | Error::ShapeMismatch { .. }
@@ -430,7 +508,11 @@ impl Error {
             | Error::MissingTensor { .. }
             | Error::NewTensor { .. }
             | Error::TensorMismatch { .. }
-            | Error::OffLattice { .. } => ErrorKind::Conflict,
+            | Error::OffLattice { .. }
+            | Error::TagExists { .. }
+            | Error::NoSuchTag { .. }
+            | Error::Pinned { .. }
+            | Error::FixedByRing { .. } => ErrorKind::Conflict,
             Error::Pruned { .. } | Error::NoSuchStep { .. } => ErrorKind::NotRetained,
             Error::NotALayer { .. }
             | Error::NotAStore { .. }

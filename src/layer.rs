@@ -55,6 +55,15 @@ pub struct DenseWeights {
     pub values: Vec<f32>,
 }
 
+impl DenseWeights {
+    /// The weights that are present, and which step's they are. Errors: `OutOfMemory`.
+    pub fn to_sparse(&self) -> Result<SparseWeights> {
+        let (rows, cols) = self.shape;
+        let sparse = SparseWeights::from_dense(rows, cols, &self.values)?;
+        Ok(sparse.with_timestep(self.timestep))
+    }
+}
+
 /// One weight matrix over time, all of it in OpenVDB grids: the synchronous core of
 /// [`OpenVdbStorage`](crate::OpenVdbStorage), whose methods say more.
 ///

@@ -48,13 +48,16 @@ mod history;
 mod layer;
 mod openvdb_storage;
 mod region;
+mod retention;
 mod ring;
 mod sparse_weights;
 mod storage;
 mod store;
+mod temporal_layer;
 mod tensor;
 mod timeline;
 mod voxel;
+mod watch;
 mod zspan;
 
 pub use coordinate::{Coordinate3D, TemporalCoordinate};
@@ -67,6 +70,7 @@ pub use figures::Figures;
 pub use layer::{DenseWeights, Layer, StorageOptions};
 pub use openvdb_storage::OpenVdbStorage;
 pub use region::Region;
+pub use retention::{Retention, Tier};
 pub use ring::{MAX_HISTORY, Ring, get_z_for_timestamp};
 pub use sparse_weights::SparseWeights;
 pub use storage::TemporalVDBStorage;
@@ -75,8 +79,10 @@ pub use store::{
     StepInfo, StepWriter, StoreOptions, StoreStats, StoredLayer, TemporalStore, Threshold,
     Verified,
 };
+pub use temporal_layer::{Pruned, TemporalLayer};
 pub use tensor::{Checkpoint, Tensor};
 pub use voxel::Voxel;
+pub use watch::{StepEvent, StepStream};
 
 /// The last step that can be stored: z ends at 2^31 - 1, and a step stays below it.
 pub const MAX_STEP: usize = i32::MAX as usize - 1;

@@ -64,7 +64,7 @@ fn changes_of_a_step_that_has_none() {
     ));
     assert_eq!(
         error(7).to_string(),
-        "there are no changes of step 7: the nearest steps with changes are 5 and 9"
+        "there is no step 7: the nearest ones are 5 and 9"
     );
     assert!(matches!(
         layer.correlated_changes(7),

@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::float_mode::ieee;
 use crate::sparse_weights::{check_inside, check_shape};
 use crate::{Error, Result, Voxel};
 
@@ -139,6 +140,26 @@ impl Delta {
             marks,
         });
         Delta { changes }
+    }
+
+    /// Every delta times a number, rounded to f32; exact marks stay. Errors: `InvalidScale`,
+    /// `NotFinite` for a product.
+    pub(crate) fn scaled(&self, scale: f32) -> Result<Self> {
+        if !scale.is_finite() {
+            return Err(Error::InvalidScale { scale });
+        }
+        let (rows, cols) = self.shape();
+        let scaled = ieee(|| {
+            let deltas = self.deltas().iter();
+            deltas
+                .map(|&Voxel { row, col, value }| Voxel {
+                    row,
+                    col,
+                    value: value * scale,
+                })
+                .collect()
+        });
+        Delta::from_sorted(rows, cols, scaled, self.marks().to_vec())
     }
 
     /// Rows and columns of the layer.

@@ -238,6 +238,19 @@ pub enum Error {
         /// Slots of the ring.
         length: usize,
     },
+    /// A rollback to before a layer began that cannot be taken out of the store, since others came
+    /// after it.
+    #[error(
+        "layer '{name}' began at step {created}, after step {step}, and layers that stay came after it: roll back to {created} or later"
+    )]
+    LayerBeganLater {
+        /// The layer.
+        name: String,
+        /// The step it began at.
+        created: usize,
+        /// The step to go back to.
+        step: usize,
+    },
     /// A scale that is NaN or infinite.
     #[error("scale {scale} is no number to multiply with: give a finite one")]
     InvalidScale {
@@ -512,6 +525,7 @@ impl Error {
             | Error::TagExists { .. }
             | Error::NoSuchTag { .. }
             | Error::Pinned { .. }
+            | Error::LayerBeganLater { .. }
             | Error::FixedByRing { .. } => ErrorKind::Conflict,
             Error::Pruned { .. } | Error::NoSuchStep { .. } => ErrorKind::NotRetained,
             Error::NotALayer { .. }

@@ -141,9 +141,9 @@ pub trait TemporalLayer: TemporalVDBStorage {
     /// The tags, and the steps they are at.
     async fn tags(&self) -> Result<BTreeMap<String, usize>>;
 
-    /// Sets which steps stay from now on. It is applied as steps arrive, not one by one but once
-    /// eight steps, or an eighth of what it keeps, would go: until then these can still be read.
-    /// [`prune`](TemporalLayer::prune) applies a policy at once.
+    /// Sets which steps stay from now on. It is applied as steps arrive, in a store behind recording,
+    /// not one by one but once eight steps, or an eighth of what it keeps, would go: until then these
+    /// can still be read. [`prune`](TemporalLayer::prune) applies a policy at once.
     ///
     /// Errors: `KeepsNothing`, `TiersDoNotNest`, `FixedByRing`.
     async fn set_retention(&self, retention: Retention) -> Result<()>;

@@ -36,7 +36,7 @@ impl Store {
             let BaseState::Tensor(tensor) = state else {
                 return Err(not_a_matrix(&row));
             };
-            let state = self.put_whole(batch, row.id, row.oldest, &tensor)?;
+            let state = self.put_whole(batch, row.id, row.oldest, &tensor.data)?;
             return Ok((
                 Update::Replace(row, HeadState::Whole(copied(&tensor))),
                 state,
@@ -158,12 +158,19 @@ impl Store {
                 digest: digest_of(before),
             });
         }
-        self.put_whole(batch, head.row.id, step, tensor)
+        self.put_whole(batch, head.row.id, step, &tensor.data)
     }
 
-    fn put_whole(&self, batch: &Batch, id: u32, step: i32, tensor: &Tensor) -> Result<StateRow> {
+    /// Writes the content of a tensor that is kept whole.
+    pub(crate) fn put_whole(
+        &self,
+        batch: &Batch,
+        id: u32,
+        step: i32,
+        content: &[u8],
+    ) -> Result<StateRow> {
         let mut blobs = BlobWriter::new(1);
-        for piece in tensor.data.chunks(WHOLE_PIECE) {
+        for piece in content.chunks(WHOLE_PIECE) {
             blobs.put(batch, &encode_bytes(piece), |run, data| {
                 KeyframeRow::blob_sum(id, step, run, data)
             })?;
@@ -176,7 +183,7 @@ impl Store {
         })?;
         Ok(StateRow {
             changes: 0,
-            digest: digest_of(&tensor.data),
+            digest: digest_of(content),
         })
     }
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use super::base::{copied, zeros};
 use super::core::Store;
-use super::database::{CommitRow, Digest, LayerRow, Members, StateRow};
+use super::database::{Batch, CommitRow, Digest, LayerRow, Members, StateRow};
 use super::entry::{BaseState, Entry, Source, check_shape};
 use super::head::{HeadElement, HeadState, Heads, LayerHead, Matrix};
 use super::note::{metadata_to_json, notes_to_json};
 use super::step::{Contribution, Recorded, StepContents};
 use crate::float_mode::ieee;
 use crate::history::{Coder, SLAB_STEPS, TILE, TileChanges};
+use crate::watch::Committed;
 use crate::{Delta, Dtype, Error, Result, SparseWeights};
 
 /// How a head changes once the step is committed.
@@ -18,6 +19,15 @@ pub(crate) enum Update {
     Tiles(Vec<TileUpdates>),
     Replace(LayerRow, HeadState),
     Whole(bytes::Bytes),
+}
+
+/// A step that has been written, in a transaction that may still fail.
+struct Written {
+    recorded: Recorded,
+    /// Each layer of it and how many of its weights changed; `None` once that has been told.
+    members: Option<Arc<[(u32, u64)]>>,
+    updates: Vec<(u32, Update)>,
+    metadata: String,
 }
 
 /// The changed tiles of a layer, ascending.
@@ -34,37 +44,77 @@ pub(crate) struct TileUpdate<E> {
 }
 
 impl Store {
-    /// Commits a step: all of it, or with an error nothing.
+    /// Commits a step: all of it, or with an error nothing. An earlier step that is open is
+    /// committed with it.
     pub(crate) fn commit(&self, contents: StepContents) -> Result<Recorded> {
         contents.check()?;
         self.wait_for_sealing()?;
         let _turn = self.write_turn()?;
         self.load_heads()?;
-        let metadata = if contents.complete {
-            metadata_to_json(&contents.metadata)
-        } else {
-            String::new()
+        let mut open = self.open_step();
+        let (step, closed) = self.closed_by(&open, &contents)?;
+        let contents = StepContents {
+            step: Some(step),
+            ..contents
         };
-        let (recorded, updates) = {
+        let Some(earlier) = closed else {
+            return self.commit_in_turn(contents);
+        };
+        let recorded = self.commit_both(earlier, contents)?;
+        *open = None;
+        Ok(recorded)
+    }
+
+    /// The same for one step, for whoever has the turn.
+    pub(super) fn commit_in_turn(&self, contents: StepContents) -> Result<Recorded> {
+        let written = {
             let heads = self.heads()?;
             let heads = heads.as_ref().ok_or(Error::Poisoned)?;
-            let (step, entries) = self.resolve(heads, &contents)?;
-            let texts = (notes_to_json(&contents.notes), metadata.clone());
-            drop(contents);
-            self.write_step(heads, step, entries, texts)?
+            let durability = self.options().durability;
+            self.database().write(durability, |batch| {
+                self.write_contents(batch, heads, contents)
+            })?
         };
-        self.apply(recorded.step as i32, updates, metadata)?;
-        Ok(recorded)
+        let mut heads = self.heads_mut()?;
+        self.apply(heads.as_mut().ok_or(Error::Poisoned)?, written)
+    }
+
+    /// Commits two steps: both, or with an error neither.
+    fn commit_both(&self, first: StepContents, second: StepContents) -> Result<Recorded> {
+        let mut heads = self.heads_mut()?;
+        let both = self.database().write(self.options().durability, |batch| {
+            let heads = heads.as_mut().ok_or(Error::Poisoned)?;
+            let first = self.write_contents(batch, heads, first)?;
+            let members = first.members.clone();
+            let first = self.apply(
+                heads,
+                Written {
+                    members: None,
+                    ..first
+                },
+            )?;
+            let second = self.write_contents(batch, heads, second)?;
+            Ok((first, members, second))
+        });
+        let (first, members, second) = match both {
+            Ok(both) => both,
+            Err(error) => {
+                // They know of the first step, which is not there.
+                *heads = None;
+                return Err(error);
+            }
+        };
+        self.tell(first.step, members);
+        self.apply(heads.as_mut().ok_or(Error::Poisoned)?, second)
     }
 
     /// Makes `weights` the base of a layer that has no changes yet.
     pub(crate) fn store_base(&self, id: u32, weights: &SparseWeights) -> Result<()> {
         let _turn = self.write_turn()?;
         self.load_heads()?;
-        let updates = {
+        let written = {
             let heads = self.heads()?;
-            let heads = heads.as_ref().ok_or(Error::Poisoned)?;
-            let head = &heads.layers[id as usize];
+            let head = heads.as_ref().ok_or(Error::Poisoned)?.layer(id)?;
             check_shape(&head.row, weights.shape())?;
             if head.latest > 0 {
                 return Err(Error::BaseFixed {
@@ -79,130 +129,161 @@ impl Store {
                 id,
                 source: Source::Base(row, BaseState::Sparse(weights.clone())),
             };
-            self.write_step(heads, 0, vec![entry], ("{}".to_owned(), String::new()))?
-                .1
+            let heads = heads.as_ref().ok_or(Error::Poisoned)?;
+            self.database().write(self.options().durability, |batch| {
+                let texts = ("{}".to_owned(), String::new());
+                self.write_step(batch, heads, 0, vec![entry], texts)
+            })?
         };
-        self.apply(0, updates, String::new())
+        let mut heads = self.heads_mut()?;
+        self.apply(heads.as_mut().ok_or(Error::Poisoned)?, written)?;
+        Ok(())
     }
 
     /// Stores the changes of step `t` of one layer.
     pub(crate) fn store_changes(&self, id: u32, t: usize, delta: Delta) -> Result<()> {
         let name = self.describe(id)?.0;
-        let contents = StepContents {
-            step: Some(t),
-            contributions: vec![Contribution::Changes(name, delta)],
-            notes: Default::default(),
-            metadata: Default::default(),
-            complete: false,
-            allow_new_layers: false,
-        };
-        self.commit(contents).map(|_| ())
+        let changes = vec![Contribution::Changes(name, delta)];
+        self.commit(StepContents::of(Some(t), changes)).map(|_| ())
     }
 
-    /// Writes a step in one transaction.
+    /// Writes a step, whose changes are against the heads.
+    fn write_contents(
+        &self,
+        batch: &Batch,
+        heads: &Heads,
+        contents: StepContents,
+    ) -> Result<Written> {
+        let (step, entries) = self.resolve(heads, &contents)?;
+        let metadata = if contents.complete {
+            metadata_to_json(&contents.metadata)
+        } else {
+            String::new()
+        };
+        let texts = (notes_to_json(&contents.notes), metadata);
+        drop(contents);
+        self.write_step(batch, heads, step, entries, texts)
+    }
+
     fn write_step(
         &self,
+        batch: &Batch,
         heads: &Heads,
         step: i32,
         entries: Vec<Entry>,
         (notes, metadata): (String, String),
-    ) -> Result<(Recorded, Vec<(u32, Update)>)> {
-        self.database().write(self.options().durability, |batch| {
-            let members = Members::new(entries.iter().map(|entry| entry.id).collect());
-            let layers = entries.len();
-            let mut states = Vec::with_capacity(layers);
-            let mut updates = Vec::with_capacity(layers);
-            let mut pending = Vec::new();
-            for entry in entries {
-                match entry.source {
-                    Source::Base(row, state) => {
-                        let (update, state) = self.write_base(batch, row, state)?;
-                        states.push((entry.id, state));
-                        updates.push((entry.id, update));
-                    }
-                    Source::Whole(tensor) => {
-                        let head = &heads.layers[entry.id as usize];
-                        states.push((entry.id, self.write_whole(batch, head, step, &tensor)?));
-                        updates.push((entry.id, Update::Whole(copied(&tensor))));
-                    }
-                    source => pending.push(Entry {
-                        id: entry.id,
-                        source,
-                    }),
+    ) -> Result<Written> {
+        let layers = entries.len();
+        let mut states = Vec::with_capacity(layers);
+        let mut updates = Vec::with_capacity(layers);
+        let mut pending = Vec::new();
+        for entry in entries {
+            match entry.source {
+                Source::Base(row, state) => {
+                    let (update, state) = self.write_base(batch, row, state)?;
+                    states.push((entry.id, state));
+                    updates.push((entry.id, update));
                 }
+                Source::Whole(tensor) => {
+                    let head = heads.layer(entry.id)?;
+                    states.push((entry.id, self.write_whole(batch, head, step, &tensor)?));
+                    updates.push((entry.id, Update::Whole(copied(&tensor))));
+                }
+                source => pending.push(Entry {
+                    id: entry.id,
+                    source,
+                }),
             }
-            for (id, update, state) in self.write_groups(batch, heads, step, &pending)? {
-                states.push((id, state));
-                updates.push((id, update));
-            }
-            states.sort_unstable_by_key(|(id, _)| *id);
-            let states: Vec<StateRow> = states.into_iter().map(|(_, state)| state).collect();
-            let changes = states.iter().map(|state| state.changes).sum();
-            let commit = CommitRow {
-                seq: 0,
-                step,
-                time: now(),
-                notes,
-                metadata,
-                members,
-                digest: [0; 16],
-            };
-            batch.put_commit(commit, &states)?;
-            Ok((
-                Recorded {
-                    step: step as usize,
-                    layers,
-                    changes,
-                },
-                updates,
-            ))
+        }
+        for (id, update, state) in self.write_groups(batch, heads, step, &pending)? {
+            states.push((id, state));
+            updates.push((id, update));
+        }
+        states.sort_unstable_by_key(|(id, _)| *id);
+        let members = states
+            .iter()
+            .map(|(id, state)| (*id, state.changes))
+            .collect();
+        let commit = CommitRow {
+            seq: 0,
+            step,
+            time: now(),
+            notes,
+            metadata: metadata.clone(),
+            members: Members::new(states.iter().map(|(id, _)| *id).collect()),
+            digest: [0; 16],
+            before: None,
+            chain: [0; 16],
+        };
+        let states: Vec<StateRow> = states.into_iter().map(|(_, state)| state).collect();
+        batch.put_commit(commit, &states)?;
+        Ok(Written {
+            recorded: Recorded {
+                step: step as usize,
+                layers,
+                changes: states.iter().map(|state| state.changes).sum(),
+            },
+            members: Some(members),
+            updates,
+            metadata,
         })
     }
 
-    /// Brings the heads to a step that has been committed.
-    fn apply(&self, step: i32, updates: Vec<(u32, Update)>, metadata: String) -> Result<()> {
+    /// Brings the heads to a step that has been written, and tells of it.
+    fn apply(&self, heads: &mut Heads, written: Written) -> Result<Recorded> {
+        let Written {
+            recorded,
+            members,
+            updates,
+            metadata,
+        } = written;
+        let step = recorded.step as i32;
         let mut seal = false;
-        {
-            let mut heads = self.heads_mut()?;
-            let heads = heads.as_mut().ok_or(Error::Poisoned)?;
-            heads.latest = heads.latest.max(Some(step));
-            if !metadata.is_empty() {
-                heads.metadata = metadata; // of a step of all layers, so the newest
-            }
-            for (id, update) in updates {
-                let known = heads.layers.get_mut(id as usize);
-                match (update, known) {
-                    (Update::Tiles(tiles), Some(head)) => {
-                        head.latest = step;
-                        head.unsealed += 1;
-                        seal |= head.unsealed >= SLAB_STEPS;
-                        ieee(|| tiles.into_iter().for_each(|tiles| apply_tiles(head, tiles)));
-                    }
-                    (Update::Whole(bytes), Some(head)) => {
-                        head.latest = step;
-                        head.state = HeadState::Whole(bytes);
-                    }
-                    (Update::Replace(row, state), Some(head)) => {
-                        head.latest = step;
-                        head.row = row;
-                        head.state = state;
-                    }
-                    (Update::Replace(row, state), None) => {
-                        heads.layers.push(LayerHead {
-                            row,
-                            latest: step,
-                            unsealed: 0,
-                            state,
-                        });
-                    }
-                    _ => return Err(Error::Poisoned),
+        heads.latest = heads.latest.max(Some(step));
+        if !metadata.is_empty() {
+            heads.metadata = metadata; // of a step of all layers, so the newest
+        }
+        for (id, update) in updates {
+            let known = heads.layers.get_mut(id as usize);
+            match (update, known) {
+                (Update::Tiles(tiles), Some(head)) => {
+                    head.latest = step;
+                    head.unsealed += 1;
+                    seal |= head.unsealed >= SLAB_STEPS;
+                    ieee(|| tiles.into_iter().for_each(|tiles| apply_tiles(head, tiles)));
                 }
+                (Update::Whole(bytes), Some(head)) => {
+                    head.latest = step;
+                    head.state = HeadState::Whole(bytes);
+                }
+                (Update::Replace(row, state), Some(head)) => {
+                    head.latest = step;
+                    head.row = row;
+                    head.state = state;
+                }
+                (Update::Replace(row, state), None) => {
+                    heads.layers.push(LayerHead {
+                        row,
+                        latest: step,
+                        unsealed: 0,
+                        state,
+                    });
+                }
+                _ => return Err(Error::Poisoned),
             }
         }
         if seal {
             self.wake_maintenance();
         }
-        Ok(())
+        self.tell(recorded.step, members);
+        Ok(recorded)
+    }
+
+    /// Tells those who watch, in the order of the steps: called with the turn.
+    fn tell(&self, step: usize, members: Option<Arc<[(u32, u64)]>>) {
+        if let Some(layers) = members {
+            self.watch().tell(Committed { step, layers });
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::entry::not_a_matrix;
 use super::head::{HeadState, Heads, LayerHead};
 use super::index::{Index, LayerIndex};
 use super::note::metadata_from_json;
+use super::open_step::OpenStep;
 use super::options::StoreOptions;
 use super::plan::Room;
 use super::reader::Reader;
@@ -21,6 +22,7 @@ use super::report::{LayerInfo, ModelWeights};
 use super::state::State;
 use crate::history::Element;
 use crate::sparse_weights::check_inside;
+use crate::watch::Watch;
 use crate::{
     Checkpoint, Delta, DenseWeights, Dtype, Error, Layer, Region, Result, StorageOptions, Tensor,
 };
@@ -34,6 +36,9 @@ pub(crate) struct Store {
     codebooks: Codebooks,
     /// Held by whoever brings the store from one step to the next.
     turn: Mutex<()>,
+    /// What is being accumulated. Looked at with the turn.
+    pub(super) open: Mutex<Option<OpenStep>>,
+    watch: Watch,
     /// Held by whoever seals and compacts.
     pub(super) maintaining: Mutex<()>,
     pub(super) wake: Mutex<Option<std::sync::mpsc::SyncSender<()>>>,
@@ -75,6 +80,8 @@ impl Store {
             options,
             pool,
             turn: Mutex::new(()),
+            open: Mutex::new(None),
+            watch: Watch::new(),
             maintaining: Mutex::new(()),
             index: Mutex::new(None),
             heads: RwLock::new(None),
@@ -95,6 +102,10 @@ impl Store {
 
     pub(crate) fn pool(&self) -> &ThreadPool {
         &self.pool
+    }
+
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     /// The right to bring the store to its next step.
@@ -181,7 +192,11 @@ impl Store {
     }
 
     /// Asks something of one layer that its history has to be read for.
-    fn with_reader<T>(&self, id: u32, work: impl FnOnce(&Reader) -> Result<T>) -> Result<T> {
+    pub(super) fn with_reader<T>(
+        &self,
+        id: u32,
+        work: impl FnOnce(&Reader) -> Result<T>,
+    ) -> Result<T> {
         self.read(|view, index| {
             let layer = index.layer(view, id)?;
             work(&self.reader(view, index, &layer))
@@ -195,7 +210,7 @@ impl Store {
     /// Name, type and shape of a layer that is a matrix.
     pub(crate) fn describe(&self, id: u32) -> Result<(String, Dtype, (i32, i32))> {
         self.read(|_, index| {
-            let row = &index.layers[id as usize];
+            let row = index.row(id)?;
             let shape = row.matrix.ok_or_else(|| not_a_matrix(row))?;
             Ok((row.name.clone(), row.dtype, shape))
         })
@@ -233,6 +248,14 @@ impl Store {
         self.read(|view, index| self.model_at(view, index, t))
     }
 
+    /// All tensors after step `t` itself.
+    pub(crate) fn weights_at_step(&self, t: usize) -> Result<ModelWeights> {
+        self.read(|view, index| {
+            self.find_step(view, index, t)?;
+            self.model_at(view, index, t)
+        })
+    }
+
     fn model_at(&self, view: &View, index: &Index, t: usize) -> Result<ModelWeights> {
         let mut layers = Vec::new();
         for row in index.layers.iter().filter(|row| row.created as usize <= t) {
@@ -258,7 +281,7 @@ impl Store {
                 .unwrap_or(0);
             return Err(Error::Pruned { step: t, oldest });
         };
-        let metadata = newest_metadata(index, t);
+        let metadata = newest_metadata(index, timestep);
         let metadata = metadata_from_json(metadata)
             .ok_or_else(|| Error::damaged("a checkpoint's metadata is no JSON object"))?;
         Ok(ModelWeights {
@@ -364,19 +387,7 @@ impl Store {
         id: u32,
         times: RangeInclusive<usize>,
     ) -> Result<Vec<(usize, Delta)>> {
-        self.with_reader(id, |reader| {
-            let steps = &reader.layer.steps[1..];
-            let begin = 1 + steps.partition_point(|step| (*step as usize) < *times.start());
-            let end = 1 + steps.partition_point(|step| *step as usize <= *times.end());
-            deltas(reader, begin..end)
-        })
-    }
-
-    pub(crate) fn recent_deltas(&self, id: u32, n: usize) -> Result<Vec<(usize, Delta)>> {
-        self.with_reader(id, |reader| {
-            let end = reader.layer.steps.len();
-            deltas(reader, end.saturating_sub(n).max(1)..end)
-        })
+        self.with_reader(id, |reader| deltas(reader, reader.layer.places_in(&times)))
     }
 
     pub(crate) fn weight_history(&self, id: u32, row: i32, col: i32) -> Result<Vec<(usize, f32)>> {

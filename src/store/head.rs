@@ -8,9 +8,9 @@ use rayon::prelude::*;
 use super::commit::{TileUpdate, TileUpdates};
 use super::database::{Digest, LayerRow};
 use super::reader::CHUNK_TILES;
-use crate::Result;
 use crate::history::{Element, TILE, Tiling};
 use crate::sparse_weights::vec_with_room;
+use crate::{Error, Result};
 
 /// The latest state of every layer, and what a new step has to come after.
 pub(crate) struct Heads {
@@ -20,6 +20,12 @@ pub(crate) struct Heads {
     pub(crate) latest: Option<i32>,
     /// Metadata of the newest checkpoint, as JSON.
     pub(crate) metadata: String,
+}
+
+impl Heads {
+    pub(crate) fn layer(&self, id: u32) -> Result<&LayerHead> {
+        self.layers.get(id as usize).ok_or(Error::Poisoned)
+    }
 }
 
 /// The latest state of one layer.

@@ -1,8 +1,10 @@
 use std::collections::HashMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::database::{CommitRow, Digest, GroupRow, KeyframeRow, LayerRow, StateRow, Tip, View};
+use super::database::{
+    CommitRow, Digest, GapRow, GroupRow, KeyframeRow, LayerRow, StateRow, Tip, View,
+};
 use crate::{Error, Result};
 
 /// What a store holds, without its weights: its layers and its commits. Belongs to one generation.
@@ -60,27 +62,24 @@ impl Index {
         });
         if let Some(known) = known {
             let found = view.commits_after(known.tip.seq - 1)?;
-            if found
+            // If none has gone there are as many as must be.
+            let same = found
                 .first()
-                .is_some_and(|(_, chain)| *chain == known.tip.chain)
-            {
+                .is_some_and(|newest| newest.chain == known.tip.chain)
+                && known.commits.len() + found.len() - 1 == tip.commits as usize;
+            if same {
                 let mut commits = known.commits.clone();
                 check_chain(&found[1..], known.tip.seq, known.tip.chain, tip)?;
-                commits.extend(
-                    found
-                        .into_iter()
-                        .skip(1)
-                        .map(|(commit, _)| Arc::new(commit)),
-                );
+                commits.extend(found.into_iter().skip(1).map(Arc::new));
                 return Ok(commits);
             }
         }
         let found = view.commits_after(i64::MIN)?;
         check_chain(&found, tip.first_seq - 1, tip.anchor, tip)?;
-        Ok(found
-            .into_iter()
-            .map(|(commit, _)| Arc::new(commit))
-            .collect())
+        if found.len() as u64 != tip.commits {
+            return Err(Error::damaged("a commit is missing"));
+        }
+        Ok(found.into_iter().map(Arc::new).collect())
     }
 
     pub(crate) fn commits_in_order(&self) -> &[Arc<CommitRow>] {
@@ -88,9 +87,8 @@ impl Index {
     }
 
     pub(crate) fn commit(&self, seq: i64) -> Result<&Arc<CommitRow>> {
-        let at = usize::try_from(seq - self.tip.first_seq)
-            .ok()
-            .and_then(|at| self.commits.get(at));
+        let at = self.commits.binary_search_by_key(&seq, |commit| commit.seq);
+        let at = at.ok().and_then(|at| self.commits.get(at));
         at.ok_or_else(|| Error::damaged(format!("commit {seq} is missing")))
     }
 
@@ -102,6 +100,15 @@ impl Index {
                 nearest: nearest(name, self.by_name.keys()),
             }),
         }
+    }
+
+    pub(crate) fn row(&self, id: u32) -> Result<&Arc<LayerRow>> {
+        let row = self.layers.get(id as usize);
+        // Whoever has its number has it from before a rollback.
+        row.ok_or_else(|| Error::NoSuchLayer {
+            name: format!("number {id}"),
+            nearest: Vec::new(),
+        })
     }
 
     /// What a commit says of its layers.
@@ -130,18 +137,20 @@ impl Index {
     }
 }
 
-/// Every commit follows the one before it, up to the tip.
-fn check_chain(
-    found: &[(CommitRow, Digest)],
-    mut seq: i64,
-    mut chain: Digest,
-    tip: &Tip,
-) -> Result<()> {
-    for (commit, written) in found {
-        seq += 1;
-        chain = commit.chain(&chain);
+/// Every commit follows the one before it, or says what does, up to the tip.
+fn check_chain(found: &[CommitRow], mut seq: i64, mut chain: Digest, tip: &Tip) -> Result<()> {
+    for commit in found {
+        let follows = match &commit.before {
+            None => commit.seq == seq + 1,
+            Some(before) => {
+                chain = *before;
+                commit.seq > seq
+            }
+        };
+        seq = commit.seq;
+        chain = commit.chain_upon(&chain);
         let possible = commit.step >= 0 && commit.members.are_within(tip.layers);
-        if commit.seq != seq || chain != *written || !possible {
+        if !follows || chain != commit.chain || !possible {
             return Err(Error::damaged(format!(
                 "commit {seq} is missing or changed"
             )));
@@ -158,7 +167,7 @@ fn check_chain(
 }
 
 /// Names that someone who wrote `name` may have meant.
-fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a String>) -> Vec<String> {
+pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a String>) -> Vec<String> {
     let mut scored: Vec<(usize, &String)> = names
         .map(|other| (distance(name, other), other))
         .filter(|(distance, other)| {
@@ -196,6 +205,10 @@ pub(crate) struct LayerIndex {
     pub(crate) steps: Vec<i32>,
     /// The commit of each of them; 0 for a base that no commit names.
     seqs: Vec<i64>,
+    /// Commits between those that are no steps of it any more.
+    pub(crate) gaps: Vec<GapRow>,
+    /// How many weights a step changed that others were merged into, by its place.
+    merged: HashMap<usize, u64>,
     pub(crate) keyframes: Vec<KeyframeRow>,
     pub(crate) groups: Vec<Group>,
 }
@@ -225,16 +238,39 @@ impl Group {
 
 impl LayerIndex {
     fn load(index: &Index, view: &View, id: u32) -> Result<Self> {
-        let row = Arc::clone(&index.layers[id as usize]);
+        let row = Arc::clone(index.row(id)?);
         let (mut steps, mut seqs) = (vec![row.oldest], vec![0]);
+        let gaps = view.gaps(id)?;
+        let possible = gaps.iter().all(|gap| gap.first <= gap.last)
+            && gaps.windows(2).all(|pair| pair[0].last < pair[1].first);
+        if !possible {
+            return Err(Error::damaged(format!(
+                "gaps of layer '{}' are out of order",
+                row.name
+            )));
+        }
+        let mut merged = HashMap::new();
+        let mut rest = &gaps[..];
+        let mut changes = None;
         for commit in &index.commits {
-            if commit.step < row.oldest || commit.members.position(id).is_none() {
+            while let Some((gap, later)) = rest.split_first()
+                && gap.last < commit.seq
+            {
+                changes = gap.changes;
+                rest = later;
+            }
+            let is_gone = rest.first().is_some_and(|gap| gap.first <= commit.seq);
+            if is_gone || commit.step < row.oldest || commit.members.position(id).is_none() {
                 continue;
             }
             let last = steps.len() - 1;
             if commit.step == steps[last] && last == 0 {
                 seqs[0] = commit.seq; // the base, or one that replaces it
+                changes = None;
             } else if commit.step > steps[last] {
+                if let Some(changes) = changes.take() {
+                    merged.insert(steps.len(), changes);
+                }
                 steps.push(commit.step);
                 seqs.push(commit.seq);
             } else {
@@ -258,6 +294,8 @@ impl LayerIndex {
             row,
             steps,
             seqs,
+            gaps,
+            merged,
             keyframes,
             groups: Vec::new(),
         };
@@ -340,9 +378,15 @@ impl LayerIndex {
         }
         let states = index.states(view, seq)?;
         let position = index.commit(seq)?.members.position(self.row.id);
+        let merged = self.merged.get(&at);
         position
             .and_then(|position| states.get(position))
-            .map(|state| Some(*state))
+            .map(|state| {
+                Some(StateRow {
+                    changes: merged.copied().unwrap_or(state.changes),
+                    ..*state
+                })
+            })
             .ok_or_else(|| {
                 Error::damaged(format!(
                     "commit {seq} does not name layer '{}'",
@@ -373,6 +417,14 @@ impl LayerIndex {
             }),
             after => Ok(after - 1),
         }
+    }
+
+    /// The places of the retained steps of changes in a range of times.
+    pub(crate) fn places_in(&self, times: &RangeInclusive<usize>) -> Range<usize> {
+        let steps = &self.steps[1..];
+        let begin = 1 + steps.partition_point(|step| (*step as usize) < *times.start());
+        let end = 1 + steps.partition_point(|step| *step as usize <= *times.end());
+        begin..end.max(begin)
     }
 
     /// The place of a step whose changes are retained.

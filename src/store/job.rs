@@ -15,7 +15,11 @@ pub(super) struct Job {
     pub(super) layer: u32,
     /// Places in [`LayerIndex::steps`].
     pub(super) steps: Range<usize>,
+    /// Those of them that stay steps, the last one among them. What the others changed goes into
+    /// the next one that stays.
+    pub(super) stays: Vec<usize>,
     pub(super) codec: Codec,
+    /// How many weights the steps changed; at most, where some do not stay.
     pub(super) changes: u64,
     /// Of sealed groups, not of the journal.
     pub(super) compacts: bool,
@@ -34,6 +38,7 @@ impl Store {
         let changes = inside.map(|group| group.row.changes).sum();
         Some(Job {
             layer: layer.row.id,
+            stays: steps.clone().collect(),
             steps,
             codec: if compacts {
                 self.codec_for(layer, changes)
@@ -119,9 +124,11 @@ impl Store {
 
     fn compaction(&self, layer: &LayerIndex, run: &[Group]) -> Job {
         let changes = run.iter().map(|group| group.row.changes).sum();
+        let steps = run[0].steps.start..run[run.len() - 1].steps.end;
         Job {
             layer: layer.row.id,
-            steps: run[0].steps.start..run[run.len() - 1].steps.end,
+            stays: steps.clone().collect(),
+            steps,
             codec: self.codec_for(layer, changes),
             changes,
             compacts: true,

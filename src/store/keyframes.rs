@@ -17,16 +17,32 @@ use crate::{Durability, Result};
 impl Store {
     /// Makes the last sealed step of a layer a keyframe, where that is due.
     pub(super) fn make_keyframe(&self, id: u32) -> Result<()> {
+        self.make_keyframe_where(id, |layer| Some(layer.unsealed() - 1))
+    }
+
+    /// Makes a step of a layer, the last one of a sealed group, a keyframe where that is due.
+    pub(super) fn make_keyframe_at(&self, id: u32, step: i32) -> Result<()> {
+        self.make_keyframe_where(id, |layer| layer.steps.binary_search(&step).ok())
+    }
+
+    fn make_keyframe_where(
+        &self,
+        id: u32,
+        place: impl FnOnce(&LayerIndex) -> Option<usize>,
+    ) -> Result<()> {
         let made = self.read(|view, index| {
             let layer = index.layer(view, id)?;
-            let Some(at) = self.keyframe_due(&layer)? else {
+            let Some(at) = place(&layer) else {
                 return Ok(None);
             };
+            if !self.keyframe_is_due(&layer, at)? {
+                return Ok(None);
+            }
             let reader = self.file_reader(view, index, &layer);
             by_width!(layer.row.dtype, E => {
                 let set = TileSet::all(&layer.row.tiling());
                 let state = reader.state::<E>(at, &set)?;
-                let full = layer.keyframes.iter().rfind(|keyframe| keyframe.anchor.is_none());
+                let full = full_before(&layer, at);
                 let anchor = match full.and_then(|full| layer.steps.binary_search(&full.step).ok()) {
                     Some(anchor) => Some((layer.steps[anchor], reader.state::<E>(anchor, &set)?)),
                     None => None,
@@ -61,14 +77,12 @@ impl Store {
         })
     }
 
-    /// The place of the last sealed step, if a keyframe there is worth its bytes.
-    fn keyframe_due(&self, layer: &LayerIndex) -> Result<Option<usize>> {
-        let sealed = layer.unsealed() - 1;
-        let (frame, from) = layer.keyframe_before(sealed)?;
-        let later = layer
-            .groups
-            .iter()
-            .filter(|group| group.row.level > 0 && group.steps.start > from);
+    /// Whether a keyframe at the last step of a sealed group is worth its bytes.
+    fn keyframe_is_due(&self, layer: &LayerIndex, at: usize) -> Result<bool> {
+        let (frame, from) = layer.keyframe_before(at)?;
+        let later = layer.groups.iter().filter(|group| {
+            group.row.level > 0 && group.steps.start > from && group.steps.end <= at + 1
+        });
         // What they take once they are in the dense coding, about.
         let becomes_dense = self.options().codec == Codec::Dense && layer.row.dtype.size() == 2;
         let cost = |group: &Group| match group.row.codebook {
@@ -77,10 +91,7 @@ impl Store {
         };
         let since: u64 = later.map(cost).sum();
         let raw = layer.row.raw_bytes() as u64;
-        let full = layer
-            .keyframes
-            .iter()
-            .rfind(|keyframe| keyframe.anchor.is_none());
+        let full = full_before(layer, at);
         let full = full.map_or(raw, |full| full.blobs.cost());
         let expected = match frame {
             // The next one lies farther from the anchor.
@@ -105,8 +116,9 @@ impl Store {
             .iter()
             .map(|keyframe| keyframe.blobs.cost())
             .sum();
-        let within = (groups + frames + expected) * 1000 <= raw * (sealed as u64 + 1) * 1012;
-        Ok((sealed > from && expected <= affordable && within).then_some(sealed))
+        let states = layer.unsealed() as u64;
+        let within = (groups + frames + expected) * 1000 <= raw * states * 1012;
+        Ok(at > from && expected <= affordable && within)
     }
 
     /// A keyframe whole, or as differences from the anchor where that is much smaller.
@@ -142,4 +154,10 @@ impl Store {
         }
         (row(None), full)
     }
+}
+
+/// The newest keyframe before a place that is coded upon no other.
+fn full_before(layer: &LayerIndex, at: usize) -> Option<&KeyframeRow> {
+    let mut frames = layer.keyframes.iter();
+    frames.rfind(|frame| frame.anchor.is_none() && frame.step < layer.steps[at])
 }

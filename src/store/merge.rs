@@ -34,8 +34,13 @@ pub(super) struct Merged {
 /// A group's blobs, in the order of their runs.
 type Blobs = Vec<Vec<u8>>;
 
+/// How many weights each step of a group changed.
+type Counts = Vec<u64>;
+
 struct MergedGroup {
     row: GroupRow,
+    /// How many weights each of its steps changed.
+    changes: Vec<u64>,
     /// The groups whose place it takes.
     sources: Vec<GroupRow>,
     blobs: Blobs,
@@ -43,6 +48,16 @@ struct MergedGroup {
 }
 
 impl Merged {
+    /// The groups of a layer that there will be: the last step of each, and how many weights its
+    /// steps changed.
+    pub(super) fn counts(&self, layer: u32) -> impl Iterator<Item = (i32, &[u64])> {
+        let own = self
+            .groups
+            .iter()
+            .filter(move |group| group.row.layer == layer);
+        own.map(|group| (group.row.last, &group.changes[..]))
+    }
+
     /// Whether the groups that it was made of are still there.
     pub(super) fn is_timely(&self, batch: &Batch) -> Result<bool> {
         for group in &self.groups {
@@ -58,10 +73,11 @@ impl Merged {
     pub(super) fn put(&self, batch: &Batch) -> Result<()> {
         let codebook = self.codebook.as_ref();
         let codebook = codebook.map(|data| batch.put_codebook(data)).transpose()?;
+        // All sources first: one may have been cut into several groups.
+        for source in self.groups.iter().flat_map(|group| &group.sources) {
+            batch.drop_group(source)?;
+        }
         for group in &self.groups {
-            for source in &group.sources {
-                batch.drop_group(source)?;
-            }
             let row = &group.row;
             let mut writer = BlobWriter::new(row.blobs.per_run);
             for blob in &group.blobs {
@@ -135,13 +151,13 @@ impl Merging<'_> {
         let mut groups = Vec::new();
         let mut codebook = None;
         if !dense.is_empty() {
-            let (data, blobs) = self.code_densely::<E>(&dense)?;
+            let (data, coded) = self.code_densely::<E>(&dense)?;
             let changes: u64 = dense.iter().map(|work| work.row.changes).sum();
-            for (mut work, blobs) in dense.into_iter().zip(blobs) {
+            for (mut work, (blobs, counts)) in dense.into_iter().zip(coded) {
                 let size: usize = blobs.iter().map(Vec::len).sum();
                 let share = data.len() as u64 * work.row.changes / changes.max(1);
                 if work.gains_by(size as u64 + share) {
-                    groups.push(MergedGroup::new(work, blobs));
+                    groups.push(MergedGroup::new(work, blobs, counts));
                 } else {
                     work.codec = Codec::Fast;
                     fast.push(work);
@@ -149,33 +165,34 @@ impl Merging<'_> {
             }
             codebook = groups.iter().any(|group| group.dense).then_some(data);
         }
-        let blobs = self.code_fast::<E>(&fast)?;
-        let fast = fast.into_iter().zip(blobs);
-        groups.extend(fast.map(|(work, blobs)| MergedGroup::new(work, blobs)));
+        let coded = self.code_fast::<E>(&fast)?;
+        let fast = fast.into_iter().zip(coded);
+        groups.extend(fast.map(|(work, (blobs, counts))| MergedGroup::new(work, blobs, counts)));
         Ok(Merged { groups, codebook })
     }
 
-    /// The blobs of each work in the fast coding.
-    fn code_fast<E: Element>(&self, works: &[Work]) -> Result<Vec<Blobs>> {
+    /// The blobs of each work in the fast coding, and how many weights its steps changed.
+    fn code_fast<E: Element>(&self, works: &[Work]) -> Result<Vec<(Blobs, Counts)>> {
         let encode = |work: &Work, tiles: Vec<TileSteps<E>>| {
             let runs = tiles.chunks(work.per_run());
             runs.map(|run| encode_run(work, run)).collect::<Vec<_>>()
         };
         let mut blobs = vec![Vec::new(); works.len()];
-        self.each_batch(works, encode, |batch| {
+        let counts = self.each_batch(works, encode, |batch| {
             let parts = batch.into_iter();
             parts.for_each(|(at, made)| blobs[at].extend(made));
         })?;
-        Ok(blobs)
+        Ok(blobs.into_iter().zip(counts).collect())
     }
 
-    /// A codebook, and the blobs of each work in the dense coding with it.
-    fn code_densely<E: Element>(&self, works: &[Work]) -> Result<(Vec<u8>, Vec<Blobs>)> {
+    /// A codebook, and the blobs of each work in the dense coding with it, and how many weights its
+    /// steps changed.
+    fn code_densely<E: Element>(&self, works: &[Work]) -> Result<(Vec<u8>, Vec<(Blobs, Counts)>)> {
         let changes: u64 = works.iter().map(|work| work.row.changes).sum();
         let keep = changes <= KEPT_CHANGES;
         let mut kept: Vec<(usize, Vec<DenseTile<E>>)> = Vec::new();
         let mut census = Census::new();
-        self.each_batch(works, dense_tiles, |batch| {
+        let counts = self.each_batch(works, dense_tiles, |batch| {
             census.add(self.count(&batch));
             if keep {
                 kept.extend(batch);
@@ -205,7 +222,8 @@ impl Merging<'_> {
             let encode = |work: &Work, tiles| encode(&dense_tiles(work, tiles));
             self.each_batch(works, encode, collect)?;
         }
-        Ok((codebook.to_bytes(), blobs))
+        let coded = blobs.into_iter().zip(counts).collect();
+        Ok((codebook.to_bytes(), coded))
     }
 
     fn count<E: Element>(&self, batch: &[(usize, Vec<DenseTile<E>>)]) -> Census {
@@ -228,12 +246,14 @@ impl Merging<'_> {
     }
 
     /// Reads what works are made of, some at a time, and makes something of each span of tiles.
+    /// Gives for each work how many weights its steps changed.
     fn each_batch<E: Element, T: Send>(
         &self,
         works: &[Work],
         make: impl Fn(&Work, Vec<TileSteps<E>>) -> T + Sync,
         mut done: impl FnMut(Vec<(usize, T)>),
-    ) -> Result<()> {
+    ) -> Result<Vec<Counts>> {
+        let mut counts: Vec<Counts> = works.iter().map(|work| vec![0; work.row.steps]).collect();
         let pool = self.store.pool();
         let mut spans = Vec::new();
         for (at, work) in works.iter().enumerate() {
@@ -266,14 +286,28 @@ impl Merging<'_> {
             }
             let one = |(at, span)| {
                 let work: &Work = &works[at];
-                Ok((at, make(work, work.read(span)?)))
+                let tiles = work.read(span)?;
+                let mut own = vec![0; work.row.steps];
+                for tile in &tiles {
+                    let steps = own.iter_mut().zip(&tile.steps);
+                    steps.for_each(|(count, changes)| *count += changes.len() as u64);
+                }
+                Ok(((at, own), (at, make(work, tiles))))
             };
-            done(pool.install(|| {
-                let spans = fetched.into_par_iter();
-                spans.map(one).collect::<Result<Vec<_>>>()
-            })?);
+            let (counted, made): (Vec<_>, Vec<_>) = pool
+                .install(|| {
+                    let spans = fetched.into_par_iter();
+                    spans.map(one).collect::<Result<Vec<_>>>()
+                })?
+                .into_iter()
+                .unzip();
+            for (at, own) in counted {
+                let steps = counts[at].iter_mut().zip(own);
+                steps.for_each(|(count, own)| *count += own);
+            }
+            done(made);
         }
-        Ok(())
+        Ok(counts)
     }
 }
 
@@ -308,11 +342,14 @@ fn dense_tiles<E: Element>(work: &Work, tiles: Vec<TileSteps<E>>) -> Vec<DenseTi
 }
 
 impl MergedGroup {
-    fn new(work: Work, blobs: Blobs) -> Self {
+    fn new(work: Work, blobs: Blobs, changes: Counts) -> Self {
         let mut row = work.row.clone();
         row.blobs.per_run = work.per_run();
+        // Known before but for steps that did not stay.
+        row.changes = changes.iter().sum();
         MergedGroup {
             row,
+            changes,
             dense: work.codec == Codec::Dense && !blobs.is_empty(),
             sources: work.sources,
             blobs,

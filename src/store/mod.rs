@@ -19,24 +19,32 @@ mod keyframes;
 mod maintenance;
 mod merge;
 mod note;
+mod open_step;
 mod options;
 mod plan;
 mod prune;
+mod range;
 mod reader;
 mod region;
 mod report;
+mod rollback;
+mod settings;
 mod state;
+mod states;
 mod stats;
 mod step;
 mod stored_layer;
+mod tags;
+mod used_commits;
 mod verify;
 mod work;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{Checkpoint, Dtype, Error, Result, blocking};
+use crate::{Checkpoint, Dtype, Error, Pruned, Result, Retention, StepStream, blocking};
 
 pub use note::Note;
 pub use options::{Codec, Durability, Favor, StoreOptions};
@@ -178,10 +186,97 @@ impl TemporalStore {
         self.run(move |store| store.weights_at(t)).await
     }
 
+    /// All tensors after step `t` itself: where `weights_at` would answer with an earlier step, this
+    /// is an error that names the steps around `t`. Errors: `Pruned`, `NoSuchStep`, `Damaged`.
+    pub async fn weights_at_step(&self, t: usize) -> Result<ModelWeights> {
+        self.run(move |store| store.weights_at_step(t)).await
+    }
+
     /// All tensors after the latest step. Where the store is open for writing they are at hand and
     /// cost a copy.
     pub async fn latest(&self) -> Result<ModelWeights> {
         self.run(|store| store.latest()).await
+    }
+
+    /// Tells of every step that is committed from now on, in order. Whoever is slow to read it holds
+    /// nobody up, and is told what it missed.
+    pub fn subscribe(&self) -> StepStream {
+        self.store.watch().subscribe(None)
+    }
+
+    /// Commits what has been accumulated into the layers' open step, as one step, and says which it
+    /// is; `None` where none is open. Errors: `OffLattice`, `Io`: the step stays open then.
+    pub async fn commit_accumulated(&self) -> Result<Option<usize>> {
+        self.run(|store| store.commit_accumulated()).await
+    }
+
+    /// Drops the steps of all layers after time `t`, and layers that began after it, and says how
+    /// many steps there were. Steps after `t` can be recorded anew, against the state at `t`.
+    ///
+    /// Errors: `Pruned`; `Pinned` for a step with a tag; `LayerBeganLater` where a layer that began
+    /// after `t` came before one that stays; `ReadOnly`, `Io`.
+    pub async fn rollback(&self, t: usize) -> Result<usize> {
+        self.run(move |store| store.rollback(None, t)).await
+    }
+
+    /// Names step `t`, which some layer must have, and pins it: no policy drops it, and neither
+    /// `prune_history` nor a rollback does.
+    ///
+    /// Errors: `InvalidTag`, `TagExists`, `Pruned`, `NoSuchStep`, `ReadOnly`, `Io`.
+    pub async fn tag(&self, name: &str, t: usize) -> Result<()> {
+        let name = name.to_owned();
+        self.run(move |store| store.tag(&name, t)).await
+    }
+
+    /// Takes a tag away and says which step it was at. Errors: `NoSuchTag`, `ReadOnly`, `Io`.
+    pub async fn untag(&self, name: &str) -> Result<usize> {
+        let name = name.to_owned();
+        self.run(move |store| store.untag(&name)).await
+    }
+
+    /// The tags, and the steps they are at.
+    pub async fn tags(&self) -> Result<BTreeMap<String, usize>> {
+        self.run(|store| store.tags()).await
+    }
+
+    /// The step that a tag is at. Errors: `NoSuchTag`.
+    pub async fn tagged(&self, name: &str) -> Result<usize> {
+        let name = name.to_owned();
+        self.run(move |store| store.tagged(&name)).await
+    }
+
+    /// Sets which steps of all layers stay from now on; a layer's own policy, set after it, goes
+    /// before it. It is kept in the file, and applied behind recording: see
+    /// [`TemporalLayer::set_retention`](crate::TemporalLayer::set_retention).
+    ///
+    /// Errors: `KeepsNothing`, `TiersDoNotNest`, `ReadOnly`, `Io`.
+    pub async fn set_retention(&self, retention: Retention) -> Result<()> {
+        self.run(move |store| store.set_retention(None, retention))
+            .await
+    }
+
+    /// Which steps stay, of the layers that have no policy of their own.
+    pub async fn retention(&self) -> Result<Retention> {
+        self.run(|store| store.retention(None)).await
+    }
+
+    /// Applies a policy once to all layers, now, in one transaction. Every state that stays keeps
+    /// its bits. What is freed is used for later steps; [`compact`](Self::compact) gives it back to
+    /// the file system. Recording waits meanwhile.
+    ///
+    /// Errors: `KeepsNothing`, `TiersDoNotNest`, `ReadOnly`, `Io`, `Damaged`.
+    pub async fn prune(&self, retention: &Retention) -> Result<Pruned> {
+        let retention = retention.clone();
+        self.run(move |store| store.prune(None, &retention, false))
+            .await
+    }
+
+    /// What [`prune`](Self::prune) would do, found out by doing it in a transaction that is then
+    /// taken back. Errors: the same.
+    pub async fn plan_prune(&self, retention: &Retention) -> Result<Pruned> {
+        let retention = retention.clone();
+        self.run(move |store| store.prune(None, &retention, true))
+            .await
     }
 
     /// Sizes: of the file, and of what is in it.
@@ -205,8 +300,8 @@ impl TemporalStore {
         self.run(|store| store.seal()).await
     }
 
-    /// Seals, merges neighbouring blocks as far as reading old steps does not suffer, and gives
-    /// free space back to the file system.
+    /// Seals, applies the policies that were set, merges neighbouring blocks as far as reading old
+    /// steps does not suffer, and gives free space back to the file system.
     pub async fn compact(&self) -> Result<()> {
         self.run(|store| store.compact()).await
     }

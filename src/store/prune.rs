@@ -1,123 +1,406 @@
+//! Dropping steps: the state before the oldest one that stays becomes the base, and what steps
+//! between others changed becomes part of the next one that stays.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
+use std::sync::Arc;
+
 use super::core::{Store, by_width};
-use super::database::{Batch, Digest, LayerRow};
-use super::index::Index;
+use super::database::{Batch, GapRow, KeyframeRow, LayerRow};
+use super::index::{Group, Index, LayerIndex};
 use super::job::Job;
-use crate::Result;
-use crate::history::TileSet;
+use super::options::Codec;
+use super::settings::Settings;
+use super::used_commits::UsedCommits;
+use crate::history::{SLAB_STEPS, TileSet};
+use crate::{Error, Pruned, Result, Retention};
+
+/// A layer of which not all steps stay.
+struct Cut {
+    layer: Arc<LayerIndex>,
+    /// The places of those that do, ascending; the newest one among them.
+    stays: Vec<usize>,
+}
+
+/// What cutting one layer left to be done when it is written: keyframes at the ends of new groups.
+type NewGroups = Vec<(u32, i32)>;
 
 impl Store {
     /// Keeps the newest `keep_last` steps of a layer. The state before them becomes the base.
-    ///
-    /// Groups of older steps alone are dropped; one that holds some of the kept ones stays, and its
-    /// older steps are hidden.
     pub(crate) fn prune_history(&self, id: u32, keep_last: usize) -> Result<()> {
-        // Whoever merges groups or makes keyframes counts on the steps that it has seen.
         let _alone = self.maintenance_turn();
-        let _turn = self.write_turn()?;
-        let pruned = self.database().write(self.options().durability, |batch| {
-            let index = self.index_of(batch)?;
-            let layer = index.layer(batch, id)?;
-            let Some(at) = layer
+        let last_ones = |settings: &Settings, layer: &LayerIndex| {
+            let base = layer
                 .steps
                 .len()
-                .checked_sub(keep_last + 1)
-                .filter(|at| *at > 0)
-            else {
-                return Ok(None);
-            };
-            let oldest = layer.steps[at];
-            let row = LayerRow {
-                oldest,
-                base: true,
-                ..LayerRow::clone(&layer.row)
-            };
-            let reader = self.file_reader(batch, &index, &layer);
-            let keyframe = by_width!(row.dtype, E => {
-                let state = reader.state::<E>(at, &TileSet::all(&row.tiling()))?;
-                self.put_keyframe(batch, &row, oldest, &state, None)?.0
-            });
-            // A dense group is coded upon the state before it, which goes.
-            let cut = layer.groups.iter().find(|group| {
-                group.row.codebook.is_some() && group.row.first <= oldest && oldest < group.row.last
-            });
-            let rest = match cut {
-                Some(group) => {
-                    let steps = at + 1..group.steps.end;
-                    let mut changes = 0;
-                    for at in steps.clone() {
-                        let state = layer.state(&index, batch, at)?;
-                        changes += state.map_or(0, |state| state.changes);
-                    }
-                    let job = Job {
-                        layer: id,
-                        steps,
-                        codec: self.codec_for(&layer, changes),
-                        changes,
-                        compacts: true,
-                    };
-                    Some(self.merged(batch, &index, &[job])?)
+                .saturating_sub(keep_last.saturating_add(1));
+            match settings.pinned(layer).first_key_value() {
+                Some((&place, &tag)) if place < base => Err(Error::Pinned {
+                    step: layer.steps[place] as usize,
+                    tag: tag.to_owned(),
+                }),
+                _ => Ok((base..layer.steps.len()).collect()),
+            }
+        };
+        self.prune_in_turn(&[id], last_ones, false).map(|_| ())
+    }
+
+    /// Applies a policy to one layer or to all; where `dry`, only says what that would do.
+    pub(crate) fn prune(
+        &self,
+        only: Option<u32>,
+        retention: &Retention,
+        dry: bool,
+    ) -> Result<Pruned> {
+        retention.check()?;
+        let _alone = self.maintenance_turn();
+        let ids = match only {
+            Some(id) => vec![id],
+            None => self.read(|_, index| Ok((0..index.tip.layers).collect()))?,
+        };
+        let by_policy =
+            |settings: &Settings, layer: &LayerIndex| Ok(settings.retained(layer, retention));
+        self.prune_in_turn(&ids, by_policy, dry)
+    }
+
+    /// Applies the policies that were set, where at least so many steps would go that it pays, or
+    /// any where `exactly`. For whoever has the right to maintain.
+    pub(super) fn apply_retention(&self, exactly: bool) -> Result<()> {
+        let due = self.read(|view, index| {
+            let settings = Settings::load(view)?;
+            let mut due = Vec::new();
+            for row in index.layers.iter() {
+                let retention = settings.retention_of(&row.name);
+                if *retention == Retention::KeepAll {
+                    continue;
                 }
-                None => None,
-            };
-            for frame in layer.keyframes.iter().filter(|frame| frame.step <= oldest) {
-                batch.drop_keyframe(frame)?;
+                let layer = index.layer(view, row.id)?;
+                let goes = layer.steps.len() - settings.retained(&layer, retention).len();
+                if goes >= if exactly { 1 } else { retention.batch() } {
+                    due.push(row.id);
+                }
             }
-            batch.put_keyframe(&keyframe)?;
-            // What was coded against an older keyframe has lost it.
-            let orphans = layer.keyframes.iter().filter(|frame| {
-                frame.step > oldest && frame.anchor.is_some_and(|anchor| anchor <= oldest)
-            });
-            for frame in orphans {
-                batch.drop_keyframe(frame)?;
+            Ok(due)
+        })?;
+        if due.is_empty() {
+            return Ok(());
+        }
+        let by_policy = |settings: &Settings, layer: &LayerIndex| {
+            Ok(settings.retained(layer, settings.retention_of(&layer.row.name)))
+        };
+        self.prune_in_turn(&due, by_policy, false).map(|_| ())
+    }
+
+    /// Drops the steps of some layers whose places are not among those that `choose` gives. Whoever
+    /// merges groups or makes keyframes counts on the steps that it has seen, so the caller has the
+    /// right to do that.
+    fn prune_in_turn(
+        &self,
+        ids: &[u32],
+        choose: impl Fn(&Settings, &LayerIndex) -> Result<Vec<usize>>,
+        dry: bool,
+    ) -> Result<Pruned> {
+        let _turn = self.write_turn()?;
+        let mut new_groups = NewGroups::new();
+        let work = |batch: &Batch| {
+            let index = self.index_of(batch)?;
+            let settings = Settings::load(batch)?;
+            let mut cuts = Vec::with_capacity(ids.len());
+            for &id in ids {
+                let layer = index.layer(batch, id)?;
+                let stays = choose(&settings, &layer)?;
+                cuts.push(Cut { layer, stays });
             }
+            let before = batch.pages_in_use()?;
+            let (mut gone, mut left) = (BTreeSet::new(), BTreeSet::new());
+            let mut used = UsedCommits::default();
+            for row in index.layers.iter() {
+                let Some(cut) = cuts.iter().find(|cut| cut.layer.row.id == row.id) else {
+                    let layer = index.layer(batch, row.id)?;
+                    left.extend(layer.steps.iter().copied());
+                    used.add(&layer, 0..layer.steps.len());
+                    continue;
+                };
+                let steps = &cut.layer.steps;
+                gone.extend(steps.iter().copied());
+                left.extend(cut.stays.iter().map(|place| steps[*place]));
+                used.add(&cut.layer, cut.stays.iter().copied());
+            }
+            let cut_short = cuts
+                .iter()
+                .filter(|cut| cut.stays.len() < cut.layer.steps.len());
+            for cut in cut_short.clone() {
+                new_groups.extend(self.cut(batch, &index, cut)?);
+            }
+            if cut_short.count() > 0 {
+                used.drop_others(batch, &index)?;
+            }
+            let after = batch.pages_in_use()?;
+            let oldest = cuts.iter().map(|cut| cut.layer.steps[cut.stays[0]]).min();
+            Ok(Pruned {
+                steps: gone.difference(&left).map(|step| *step as usize).collect(),
+                oldest: oldest.unwrap_or(0) as usize,
+                freed_bytes: before.saturating_sub(after) * Batch::PAGE_BYTES,
+            })
+        };
+        if dry {
+            return self.database().try_out(work);
+        }
+        let pruned = self.database().write(self.options().durability, work)?;
+        self.refresh_heads(ids)?;
+        drop(_turn);
+        for (id, step) in new_groups {
+            self.make_keyframe_at(id, step)?;
+        }
+        Ok(pruned)
+    }
+
+    /// Brings what the heads say of some layers' histories up to date. Their states are as before.
+    fn refresh_heads(&self, ids: &[u32]) -> Result<()> {
+        let mut heads = self.heads_mut()?;
+        let Some(heads) = heads.as_mut() else {
+            return Ok(());
+        };
+        self.read(|view, index| {
+            for &id in ids {
+                let layer = index.layer(view, id)?;
+                let head = &mut heads.layers[id as usize];
+                head.unsealed = layer.steps.len() - layer.unsealed();
+                head.row = LayerRow::clone(&layer.row);
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes a layer without the steps that do not stay.
+    fn cut(&self, batch: &Batch, index: &Index, cut: &Cut) -> Result<NewGroups> {
+        let Cut { layer, stays } = cut;
+        let oldest = layer.steps[stays[0]];
+        let mut counts = HashMap::new();
+        let mut new_groups = NewGroups::new();
+        if layer.row.matrix.is_none() {
+            self.cut_whole(batch, index, cut)?;
+        } else {
+            let base = self.new_base(batch, index, cut)?;
+            let jobs = self.merges_of(layer, stays);
+            let merged = self.merged(batch, index, &jobs)?;
+            for (last, changes) in merged.iter().flat_map(|merged| merged.counts(layer.row.id)) {
+                let job = jobs
+                    .iter()
+                    .find(|job| layer.steps[job.steps.end - 1] == last);
+                let places = job.iter().flat_map(|job| job.stays.iter().copied());
+                counts.extend(places.zip(changes.iter().copied()));
+                new_groups.push((layer.row.id, last));
+            }
+            drop_keyframes(batch, cut, base.is_some())?;
+            base.iter()
+                .try_for_each(|frame| batch.put_keyframe(frame))?;
             for group in layer.groups.iter().filter(|group| group.row.last <= oldest) {
                 batch.drop_group(&group.row)?;
             }
-            for merged in rest.iter().flatten() {
+            for merged in &merged {
                 merged.put(batch)?;
             }
-            batch.put_layer(&row)?;
-            self.drop_commits(batch, &index, &row, layer.seq(at))?;
-            Ok(Some(row))
-        })?;
-        if let (Some(row), Some(heads)) = (pruned, self.heads_mut()?.as_mut()) {
-            let head = &mut heads.layers[id as usize];
-            head.unsealed = head.unsealed.min(keep_last);
-            head.row = row;
         }
-        Ok(())
+        put_gaps(batch, cut, &counts)?;
+        if stays[0] > 0 {
+            batch.put_layer(&LayerRow {
+                oldest,
+                base: true,
+                ..LayerRow::clone(&layer.row)
+            })?;
+        }
+        Ok(new_groups)
     }
 
-    /// Drops the commits that no layer needs any more: those before every layer's base.
-    fn drop_commits(
+    /// The state that becomes the base as a keyframe, if it is another one than before and not a
+    /// whole keyframe already.
+    fn new_base(&self, batch: &Batch, index: &Index, cut: &Cut) -> Result<Option<KeyframeRow>> {
+        let Cut { layer, stays } = cut;
+        let oldest = layer.steps[stays[0]];
+        let is_there = |frame: &KeyframeRow| frame.step == oldest && frame.anchor.is_none();
+        if stays[0] == 0 || layer.keyframes.iter().any(is_there) {
+            return Ok(None);
+        }
+        let reader = self.file_reader(batch, index, layer);
+        by_width!(layer.row.dtype, E => {
+            let state = reader.state::<E>(stays[0], &TileSet::all(&layer.row.tiling()))?;
+            Ok(Some(self.put_keyframe(batch, &layer.row, oldest, &state, None)?.0))
+        })
+    }
+
+    /// The groups that have to be made anew, since steps in them go.
+    fn merges_of(&self, layer: &LayerIndex, stays: &[usize]) -> Vec<Job> {
+        let base = stays[0];
+        // Whole groups, of which all steps after the base are in one range.
+        let widen = |range: Range<usize>| {
+            let touched =
+                |group: &&Group| group.steps.start < range.end && range.start < group.steps.end;
+            let join = |range: Range<usize>, group: &Group| {
+                let start = group.steps.start.max(base + 1);
+                range.start.min(start)..range.end.max(group.steps.end)
+            };
+            let groups = layer.groups.iter().filter(touched);
+            groups.fold(range.clone(), join)
+        };
+        let gaps = stays.windows(2).filter(|pair| pair[1] > pair[0] + 1);
+        let mut ranges: Vec<Range<usize>> =
+            gaps.map(|pair| widen(pair[0] + 1..pair[1] + 1)).collect();
+        // A dense group is coded upon the state before it, which goes.
+        let is_cut = |group: &&Group| {
+            group.row.codebook.is_some()
+                && group.steps.contains(&base)
+                && group.steps.end > base + 1
+        };
+        ranges.extend(
+            layer
+                .groups
+                .iter()
+                .find(is_cut)
+                .map(|group| base + 1..group.steps.end),
+        );
+        // What is sealed is all there is up to some step.
+        let unsealed = layer.unsealed();
+        let end = ranges.iter().map(|range| range.end).max().unwrap_or(0);
+        if end > unsealed {
+            ranges.push(unsealed.max(base + 1)..end);
+        }
+        ranges.sort_unstable_by_key(|range| (range.start, range.end));
+        let mut jobs = Vec::new();
+        let mut rest = &ranges[..];
+        while let Some((first, mut later)) = rest.split_first() {
+            let mut range = first.clone();
+            while let Some((next, after)) = later.split_first()
+                && next.start < range.end
+            {
+                range.end = range.end.max(next.end);
+                later = after;
+            }
+            rest = later;
+            self.cut_into_jobs(layer, stays, range, &mut jobs);
+        }
+        jobs
+    }
+
+    /// Groups of the steps that stay in a range, none with more changes than the layer has weights,
+    /// about, and none across a keyframe.
+    fn cut_into_jobs(
         &self,
-        batch: &Batch,
-        index: &Index,
-        pruned: &LayerRow,
-        seq: i64,
-    ) -> Result<()> {
-        let mut first = seq;
-        for row in index.layers.iter().filter(|row| row.id != pruned.id) {
-            let layer = index.layer(batch, row.id)?;
-            first = first.min(match (layer.seq(0), layer.steps.len()) {
-                (0, 1) => continue, // nothing has been committed for it
-                (0, _) => layer.seq(1),
-                (seq, _) => seq,
+        layer: &LayerIndex,
+        stays: &[usize],
+        range: Range<usize>,
+        jobs: &mut Vec<Job>,
+    ) {
+        let weights = layer.row.tiling().len() as u64;
+        let changes = |steps: &Range<usize>| -> u64 {
+            let parts = layer.groups.iter().map(|group| {
+                let inside = group.part(steps).len() as u64;
+                (group.row.changes * inside).div_ceil(group.row.steps.max(1) as u64)
             });
+            parts.sum()
+        };
+        let own = stays.partition_point(|place| *place < range.start)
+            ..stays.partition_point(|place| *place < range.end);
+        let mut begin = range.start;
+        let mut job: Option<Job> = None;
+        for &place in &stays[own] {
+            let steps = begin..place + 1;
+            begin = place + 1;
+            let added = changes(&steps).min(weights);
+            let open = job.get_or_insert_with(|| Job {
+                layer: layer.row.id,
+                steps: steps.start..steps.start,
+                stays: Vec::new(),
+                codec: Codec::Fast,
+                changes: 0,
+                compacts: false,
+            });
+            open.steps.end = steps.end;
+            open.stays.push(place);
+            open.changes += added;
+            let at_keyframe = layer
+                .keyframes
+                .iter()
+                .any(|frame| frame.step == layer.steps[place]);
+            if open.changes >= weights || at_keyframe {
+                jobs.extend(job.take());
+            }
         }
-        // The metadata of the oldest state may be that of an older checkpoint.
-        let commits = index.commits_in_order();
-        let with_metadata = commits
-            .iter()
-            .rfind(|commit| commit.seq <= first && !commit.metadata.is_empty());
-        first = with_metadata.map_or(first, |commit| commit.seq);
-        let mut chain: Digest = index.tip.anchor;
-        for commit in commits.iter().take_while(|commit| commit.seq < first) {
-            chain = commit.chain(&chain);
+        jobs.extend(job);
+        for job in jobs.iter_mut().filter(|job| job.steps.start >= range.start) {
+            // Short ones will be merged with others and coded then.
+            if job.stays.len() >= SLAB_STEPS {
+                job.codec = self.codec_for(layer, job.changes);
+            }
         }
-        if first > index.tip.first_seq {
-            batch.drop_commits_before(first, chain)?;
+        // Nothing is made where nothing changed.
+        jobs.retain(|job| {
+            let mut groups = layer.groups.iter();
+            groups.any(|group| !group.part(&job.steps).is_empty())
+        });
+    }
+
+    /// A tensor that is kept whole has its content at the steps that change it.
+    fn cut_whole(&self, batch: &Batch, index: &Index, cut: &Cut) -> Result<()> {
+        let Cut { layer, stays } = cut;
+        let reader = self.file_reader(batch, index, layer);
+        let mut contents = Vec::new();
+        let mut before = None;
+        for &place in stays {
+            let (frame, at) = layer.keyframe_before(place)?;
+            let Some(frame) = frame else { continue };
+            // It came with a step that goes.
+            if at < place && before.is_none_or(|before| at > before) {
+                contents.push((layer.steps[place], reader.whole(place)?));
+            }
+            debug_assert!(frame.step <= layer.steps[place]);
+            before = Some(place);
+        }
+        drop_keyframes(batch, cut, false)?;
+        for (step, content) in contents {
+            self.put_whole(batch, layer.row.id, step, &content)?;
         }
         Ok(())
     }
+}
+
+/// Drops the keyframes of steps that go, and those that were coded upon one of them. Where the base
+/// is written anew, so is a keyframe in its place.
+fn drop_keyframes(batch: &Batch, cut: &Cut, new_base: bool) -> Result<()> {
+    let Cut { layer, stays } = cut;
+    let oldest = layer.steps[stays[0]];
+    let stands = |step: i32| {
+        let place = layer.steps.binary_search(&step).ok();
+        let stays = place.is_some_and(|place| stays.binary_search(&place).is_ok());
+        stays && !(new_base && step == oldest)
+    };
+    for frame in &layer.keyframes {
+        if !stands(frame.step) || frame.anchor.is_some_and(|anchor| !stands(anchor)) {
+            batch.drop_keyframe(frame)?;
+        }
+    }
+    Ok(())
+}
+
+/// Says which commits are no steps of the layer any more, and what the next ones changed with them.
+fn put_gaps(batch: &Batch, cut: &Cut, counts: &HashMap<usize, u64>) -> Result<()> {
+    let Cut { layer, stays } = cut;
+    let base = layer.seq(stays[0]);
+    let new: Vec<GapRow> = stays
+        .windows(2)
+        .filter(|pair| pair[1] > pair[0] + 1)
+        .map(|pair| GapRow {
+            layer: layer.row.id,
+            first: layer.seq(pair[0]) + 1,
+            last: layer.seq(pair[1]) - 1,
+            changes: Some(counts.get(&pair[1]).copied().unwrap_or(0)),
+        })
+        .collect();
+    for gap in &layer.gaps {
+        let inside = |new: &GapRow| new.first <= gap.first && gap.last <= new.last;
+        if gap.last < base || new.iter().any(inside) {
+            batch.drop_gap(gap)?;
+        }
+    }
+    new.iter().try_for_each(|gap| batch.put_gap(gap))
 }

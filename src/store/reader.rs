@@ -354,7 +354,7 @@ impl<'a> Reader<'a> {
 
     /// The first step to decode for the changes from one on: a dense group is decoded from its
     /// beginning.
-    fn decoded_from(&self, at: usize) -> usize {
+    pub(super) fn decoded_from(&self, at: usize) -> usize {
         let dense = |group: &&Group| group.row.codebook.is_some() && group.steps.contains(&at);
         let group = self.layer.groups.iter().find(dense);
         group.map_or(at, |group| group.steps.start)
@@ -362,7 +362,7 @@ impl<'a> Reader<'a> {
 
     /// Makes the plan's state chunk by chunk, and calls `work` for each with its plain bits and
     /// what came with it. What that gave comes back in the order of the chunks.
-    fn each_chunk<E: Element, G: Send, T: Send>(
+    pub(super) fn each_chunk<E: Element, G: Send, T: Send>(
         &self,
         plan: &Plan<'a, E>,
         chunks: Vec<(Range<usize>, G)>,
@@ -440,7 +440,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn wide<E: Element>(&self, parts: &[Part], set: &TileSet) -> Result<Wide<E>> {
+    pub(super) fn wide<E: Element>(&self, parts: &[Part], set: &TileSet) -> Result<Wide<E>> {
         let tiling = self.tiling();
         let mut fetched = Vec::new();
         let mut wide: Wide<E> = Vec::with_capacity(parts.len());

@@ -108,17 +108,21 @@ fn place<E: Element>(
     bits: &mut [E],
     rows: Vec<&mut [E]>,
 ) -> Result<Vec<Digest>> {
-    let mut rest = &*bits;
-    for row in rows {
-        let (own, others) = rest.split_at(row.len());
-        row.copy_from_slice(own);
-        rest = others;
-    }
+    copy_rows(bits, rows);
     Ok(plan.tile_digests(fetched, bits))
 }
 
+/// Copies a chunk in tile order to the rows of its tiles.
+pub(super) fn copy_rows<E: Element>(mut bits: &[E], rows: Vec<&mut [E]>) {
+    for row in rows {
+        let (own, others) = bits.split_at(row.len());
+        row.copy_from_slice(own);
+        bits = others;
+    }
+}
+
 /// Cuts a row-major state into the rows of its tiles: of each chunk tile by tile, row by row.
-fn rows_of_chunks<'b, E>(
+pub(super) fn rows_of_chunks<'b, E>(
     tiling: &Tiling,
     bits: &'b mut [E],
 ) -> Vec<(Range<usize>, Vec<&'b mut [E]>)> {

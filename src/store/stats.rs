@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::core::{Store, layer_info};
@@ -11,13 +11,13 @@ use crate::{Error, Result};
 impl Store {
     /// The retained steps, ascending.
     pub(crate) fn steps(&self) -> Result<Vec<StepInfo>> {
-        self.read(|_, index| steps_of(index))
+        self.read(|view, index| steps_of(view, index))
     }
 
     /// Sizes.
     pub(crate) fn stats(&self) -> Result<StoreStats> {
         let mut stats = self.read(|view, index| {
-            let steps = steps_of(index)?;
+            let steps = steps_of(view, index)?;
             let mut stats = StoreStats {
                 oldest: steps.first().map(|step| step.step),
                 latest: steps.last().map(|step| step.step),
@@ -44,17 +44,20 @@ impl Store {
     }
 }
 
-fn steps_of(index: &Index) -> Result<Vec<StepInfo>> {
+fn steps_of(view: &View, index: &Index) -> Result<Vec<StepInfo>> {
+    // How many layers have each commit as a step.
+    let mut layers: HashMap<i64, usize> = HashMap::new();
+    for row in index.layers.iter() {
+        let layer = index.layer(view, row.id)?;
+        for at in 0..layer.steps.len() {
+            *layers.entry(layer.seq(at)).or_default() += 1;
+        }
+    }
     let mut steps: BTreeMap<i32, StepInfo> = BTreeMap::new();
     for commit in index.commits_in_order() {
-        let members = commit.members.ids();
-        let retained = members
-            .iter()
-            .filter(|id| index.layers[**id as usize].oldest <= commit.step);
-        let layers = retained.count();
-        if layers == 0 {
+        let Some(layers) = layers.get(&commit.seq) else {
             continue;
-        }
+        };
         let notes = notes_from_json(&commit.notes).ok_or_else(|| {
             Error::damaged(format!(
                 "the notes of commit {} are no JSON object",

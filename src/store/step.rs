@@ -88,14 +88,7 @@ impl StepWriter {
     pub(crate) fn new(store: TemporalStore, step: Option<usize>) -> Self {
         StepWriter {
             store,
-            step: StepContents {
-                step,
-                contributions: Vec::new(),
-                notes: BTreeMap::new(),
-                metadata: BTreeMap::new(),
-                complete: false,
-                allow_new_layers: false,
-            },
+            step: StepContents::of(step, Vec::new()),
         }
     }
 
@@ -147,6 +140,18 @@ impl StepWriter {
 }
 
 impl StepContents {
+    /// Of some layers, without notes.
+    pub(crate) fn of(step: Option<usize>, contributions: Vec<Contribution>) -> Self {
+        StepContents {
+            step,
+            contributions,
+            notes: BTreeMap::new(),
+            metadata: BTreeMap::new(),
+            complete: false,
+            allow_new_layers: false,
+        }
+    }
+
     /// What can be said without looking at the store.
     pub(crate) fn check(&self) -> Result<()> {
         let mut names: Vec<&str> = self.contributions.iter().map(Contribution::name).collect();

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use super::core::Store;
 use super::handle::Handle;
 use crate::{
-    Delta, DenseWeights, Dtype, OpenVdbStorage, Region, Result, SparseWeights, StorageOptions,
-    TemporalVDBStorage, blocking,
+    Delta, DenseWeights, Dtype, Error, OpenVdbStorage, Pruned, Region, Result, Retention,
+    SparseWeights, StepStream, StorageOptions, TemporalLayer, TemporalVDBStorage, blocking,
 };
 
 /// One layer of a [`TemporalStore`](crate::TemporalStore). Each call that writes is a commit of its
@@ -56,39 +56,26 @@ impl StoredLayer {
         &self,
         work: impl FnOnce(&Store, u32) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (store, id) = (Arc::clone(&self.store), self.id);
-        blocking::run(move || work(&store, id).map_err(|error| error.in_file(store.path()))).await
-    }
-
-    /// The base's label: the oldest step that can be asked for.
-    pub async fn oldest(&self) -> Result<usize> {
-        self.run(|store, id| store.with_layer(id, |layer| Ok(layer.oldest())))
-            .await
-    }
-
-    /// The newest step, or `oldest` where there is none.
-    pub async fn latest(&self) -> Result<usize> {
-        self.run(|store, id| store.with_layer(id, |layer| Ok(layer.latest())))
-            .await
-    }
-
-    /// The retained steps of changes, ascending.
-    pub async fn steps(&self) -> Result<Vec<usize>> {
-        self.run(|store, id| {
-            store.with_layer(id, |layer| {
-                Ok(layer.steps[1..].iter().map(|step| *step as usize).collect())
-            })
+        let (store, id, name) = (Arc::clone(&self.store), self.id, self.name.clone());
+        blocking::run(move || {
+            // A rollback may have taken the layer away, and another may have its number now.
+            let found = store.find_layer(&name);
+            let result = match found {
+                Ok(found) if found == id => work(&store, id),
+                Ok(_) => Err(Error::NoSuchLayer {
+                    name: format!("{name}, as it was before a rollback"),
+                    nearest: vec![name],
+                }),
+                Err(error) => Err(error),
+            };
+            result.map_err(|error| error.in_file(store.path()))
         })
         .await
     }
 
-    /// Stores the changes of step `t`, exact marks included: the fast twin of `store_delta`.
-    ///
-    /// Errors: `ShapeMismatch`, `InvalidStep`, `StepOutOfOrder`, `OffLattice`, `ReadOnly`, `Io`.
-    pub async fn store_changes(&self, t: usize, delta: &Delta) -> Result<()> {
-        let delta = delta.clone();
-        self.run(move |store, id| store.store_changes(id, t, delta))
-            .await
+    /// The steps of this layer that are committed from now on.
+    pub fn subscribe(&self) -> StepStream {
+        self.store.watch().subscribe(Some(self.id))
     }
 
     /// The state of a region as of time `t`, rows and columns counted from its corner. Only the
@@ -105,32 +92,11 @@ impl StoredLayer {
         .await
     }
 
-    /// The state as of time `t`, dense: the fast twin of `weights_at_time`. Errors: `Pruned`,
-    /// `Damaged`, `OutOfMemory`.
-    pub async fn dense_at_time(&self, t: usize) -> Result<DenseWeights> {
-        self.run(move |store, id| store.dense(id, t, None)).await
-    }
-
     /// The state of a region as of time `t`, dense. Errors: `Pruned`, `InvalidRegion`, `Damaged`,
     /// `OutOfMemory`.
     pub async fn dense_in_region(&self, t: usize, region: Region) -> Result<DenseWeights> {
         self.run(move |store, id| store.dense(id, t, Some(region)))
             .await
-    }
-
-    /// The changes of step `t`. Errors: `InvalidStep`, `Pruned`, `NoSuchStep`, `Damaged`.
-    pub async fn get_delta_layer(&self, t: usize) -> Result<Delta> {
-        self.run(move |store, id| store.delta_layer(id, t)).await
-    }
-
-    /// The changes of the retained steps in a range of times, oldest first.
-    pub async fn deltas_in(&self, times: RangeInclusive<usize>) -> Result<Vec<(usize, Delta)>> {
-        self.run(move |store, id| store.deltas_in(id, times)).await
-    }
-
-    /// The changes of the newest `n` steps, oldest first.
-    pub async fn recent_deltas(&self, n: usize) -> Result<Vec<(usize, Delta)>> {
-        self.run(move |store, id| store.recent_deltas(id, n)).await
     }
 
     /// A range of times as a `FloatGrid`, on which every native kernel, query and export runs: its
@@ -195,6 +161,117 @@ impl TemporalVDBStorage for StoredLayer {
 
     async fn prune_history(&mut self, keep_last: usize) -> Result<()> {
         self.run(move |store, id| store.prune_history(id, keep_last))
+            .await
+    }
+}
+
+#[async_trait]
+impl TemporalLayer for StoredLayer {
+    async fn oldest(&self) -> Result<usize> {
+        self.run(|store, id| store.with_layer(id, |layer| Ok(layer.oldest())))
+            .await
+    }
+
+    async fn steps(&self) -> Result<Vec<usize>> {
+        self.run(|store, id| {
+            store.with_layer(id, |layer| {
+                Ok(layer.steps[1..].iter().map(|step| *step as usize).collect())
+            })
+        })
+        .await
+    }
+
+    async fn store_changes(&self, t: usize, delta: &Delta) -> Result<()> {
+        let delta = delta.clone();
+        self.run(move |store, id| store.store_changes(id, t, delta))
+            .await
+    }
+
+    async fn accumulate(&self, t: usize, delta: &Delta, scale: f32) -> Result<()> {
+        let delta = delta.clone();
+        self.run(move |store, id| store.accumulate(id, t, &delta, scale))
+            .await
+    }
+
+    async fn accumulate_temporal_gradient(
+        &self,
+        x: i32,
+        y: i32,
+        gradient: f32,
+        timestep: usize,
+    ) -> Result<()> {
+        let gradient = Delta::from_triplets(self.shape.0, self.shape.1, [(x, y, gradient)])?;
+        self.accumulate(timestep, &gradient, 1.0).await
+    }
+
+    async fn commit_accumulated(&self) -> Result<Option<usize>> {
+        self.run(|store, _| store.commit_accumulated()).await
+    }
+
+    async fn rollback(&self, t: usize) -> Result<usize> {
+        self.run(move |store, id| store.rollback(Some(id), t)).await
+    }
+
+    async fn dense_at_many(&self, times: &[usize]) -> Result<Vec<DenseWeights>> {
+        let times = times.to_vec();
+        self.run(move |store, id| store.dense_at_many(id, &times))
+            .await
+    }
+
+    async fn dense_at_time(&self, t: usize) -> Result<DenseWeights> {
+        self.run(move |store, id| store.dense(id, t, None)).await
+    }
+
+    async fn get_delta_layer(&self, t: usize) -> Result<Delta> {
+        self.run(move |store, id| store.delta_layer(id, t)).await
+    }
+
+    async fn deltas_in(&self, times: RangeInclusive<usize>) -> Result<Vec<(usize, Delta)>> {
+        self.run(move |store, id| store.deltas_in(id, times)).await
+    }
+
+    async fn net_change(&self, from: usize, to: usize) -> Result<Delta> {
+        self.run(move |store, id| store.net_change(id, from, to))
+            .await
+    }
+
+    async fn change_counts(&self, times: RangeInclusive<usize>) -> Result<Vec<((i32, i32), u32)>> {
+        self.run(move |store, id| store.change_counts(id, times))
+            .await
+    }
+
+    async fn tag(&self, name: &str, t: usize) -> Result<()> {
+        let name = name.to_owned();
+        self.run(move |store, _| store.tag(&name, t)).await
+    }
+
+    async fn untag(&self, name: &str) -> Result<usize> {
+        let name = name.to_owned();
+        self.run(move |store, _| store.untag(&name)).await
+    }
+
+    async fn tags(&self) -> Result<BTreeMap<String, usize>> {
+        self.run(|store, _| store.tags()).await
+    }
+
+    async fn set_retention(&self, retention: Retention) -> Result<()> {
+        self.run(move |store, id| store.set_retention(Some(id), retention))
+            .await
+    }
+
+    async fn retention(&self) -> Result<Retention> {
+        self.run(|store, id| store.retention(Some(id))).await
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned> {
+        let retention = retention.clone();
+        self.run(move |store, id| store.prune(Some(id), &retention, false))
+            .await
+    }
+
+    async fn plan_prune(&self, retention: &Retention) -> Result<Pruned> {
+        let retention = retention.clone();
+        self.run(move |store, id| store.prune(Some(id), &retention, true))
             .await
     }
 }

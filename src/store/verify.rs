@@ -7,6 +7,7 @@ use super::index::{Index, LayerIndex};
 use super::note::{metadata_from_json, notes_from_json};
 use super::reader::{Reader, Seen, layer_digest};
 use super::report::Verified;
+use super::settings::Settings;
 use crate::history::{Element, TileSet};
 use crate::{Error, Result};
 
@@ -58,6 +59,10 @@ impl Store {
                     progress(done, total);
                 })?;
             }
+            if view.gap_count()? != index.tip.gaps {
+                return Err(Error::damaged("a gap between steps is missing"));
+            }
+            Settings::load(view)?;
             if view.blob_count()? != found.blobs {
                 return Err(Error::damaged("there are blobs that belong to nothing"));
             }

@@ -10,7 +10,7 @@ use super::options::Codec;
 use super::reader::Reader;
 use crate::Result;
 use crate::float_mode::ieee;
-use crate::history::{Element, SLAB_STEPS, TileChanges, TileSet, Tiling, apply};
+use crate::history::{Element, SLAB_STEPS, TileChanges, TileSet, Tiling, apply, net};
 
 /// Changes of a sealed blob in the fast coding, about: enough to compress well, few enough for
 /// questions about one weight.
@@ -24,8 +24,9 @@ pub(super) struct Work<'a> {
     pub(super) row: GroupRow,
     /// The groups whose place it takes.
     pub(super) sources: Vec<GroupRow>,
-    /// Places of its steps among the layer's.
+    /// Places of its steps among the layer's, and of those that stay.
     steps: Range<usize>,
+    stays: Vec<usize>,
     /// All steps of those sources that changed something.
     parts: Vec<Part<'a>>,
 }
@@ -64,16 +65,17 @@ impl<'a> Work<'a> {
             codec: job.codec,
             row: GroupRow {
                 layer: layer.row.id,
-                first: layer.steps[steps.start],
+                first: layer.steps[job.stays[0]],
                 last: layer.steps[steps.end - 1],
-                steps: steps.len(),
-                level: level_of(steps.len()).max(if job.compacts { 2 } else { 1 }),
+                steps: job.stays.len(),
+                level: level_of(job.stays.len()).max(if job.compacts { 2 } else { 1 }),
                 changes: job.changes,
                 codebook: None,
                 blobs: BlobWriter::new(1).finish(),
             },
             sources: sources.iter().map(|group| group.row.clone()).collect(),
             steps,
+            stays: job.stays.clone(),
             parts: reader.parts(all)?,
         })
     }
@@ -116,7 +118,7 @@ impl<'a> Work<'a> {
             .parts
             .first()
             .map_or(self.steps.start, |part| part.group.steps.start);
-        let state = if self.codec == Codec::Dense || self.has_dense_parts() {
+        let state = if self.codec == Codec::Dense || self.has_dense_parts() || self.drops_steps() {
             reader.state::<E>(begin - 1, &set)?
         } else {
             Vec::new()
@@ -141,6 +143,10 @@ impl<'a> Work<'a> {
             });
         }
         Ok(fetched)
+    }
+
+    fn drops_steps(&self) -> bool {
+        self.stays.len() < self.steps.len()
     }
 
     fn has_dense_parts(&self) -> bool {
@@ -190,8 +196,10 @@ impl<'a> Work<'a> {
                     let by_step = block.by_step(index).map_err(damaged)?;
                     let places = part.group.steps.start..;
                     for (place, changes) in places.zip(by_step.into_iter().skip(hidden)) {
-                        if let Some(step) = place.checked_sub(self.steps.start) {
-                            tiles[tile - span.tiles.start].steps[step] = changes;
+                        let own = &mut tiles[tile - span.tiles.start].steps;
+                        let step = place.checked_sub(self.steps.start);
+                        if let Some(step) = step.and_then(|step| own.get_mut(step)) {
+                            *step = changes;
                         }
                     }
                     if state.is_empty() {
@@ -217,7 +225,32 @@ impl<'a> Work<'a> {
                 own.before = before[inside(own.tile)].to_vec();
             }
         }
+        if self.drops_steps() {
+            for own in &mut tiles {
+                own.steps = self.merged_steps(&own.steps, &mut before[inside(own.tile)])?;
+            }
+        }
         Ok(tiles)
+    }
+
+    /// The changes of the steps that stay, upon a tile's ordered bits before them.
+    fn merged_steps<E: Element>(
+        &self,
+        steps: &[TileChanges<E>],
+        ordered: &mut [E],
+    ) -> Result<Vec<TileChanges<E>>> {
+        let decoder = Decoder { layer: self.layer };
+        let mut begin = 0;
+        let merge = |&place: &usize| {
+            let end = place + 1 - self.steps.start;
+            let own = &steps[begin..end];
+            begin = end;
+            let net = ieee(|| net(own, decoder.coder(), ordered));
+            let net = net.map_err(|damage| decoder.damaged(&self.row, damage))?;
+            // A step that stays as it was keeps what the bits do not tell.
+            Ok(if let [only] = own { only.clone() } else { net })
+        };
+        self.stays.iter().map(merge).collect()
     }
 
     /// Whether so many bytes are few enough, for what decoding them takes, beside those that the

@@ -1,6 +1,6 @@
 //! What closing a store leaves behind.
 
-use temporal_vdb::{Delta, Dtype, StoreOptions, TemporalStore, TemporalVDBStorage};
+use temporal_vdb::{Delta, Dtype, StoreOptions, TemporalLayer, TemporalStore, TemporalVDBStorage};
 
 /// Connections that only read were once closed last, and SQLite can copy its log into the file only
 /// through one that writes: a run that had been read from left its whole log lying there.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use temporal_vdb::{
-    Checkpoint, Delta, Dtype, RecordOptions, StoreOptions, TemporalStore, TemporalVDBStorage,
-    Tensor,
+    Checkpoint, Delta, Dtype, RecordOptions, StoreOptions, TemporalLayer, TemporalStore,
+    TemporalVDBStorage, Tensor,
 };
 
 /// Sealing once worked on steps that pruning took away meanwhile: a slab of silent steps was written

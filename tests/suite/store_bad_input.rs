@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use temporal_vdb::{
     Checkpoint, Delta, Dtype, Error, ErrorKind, MAX_STEP, RecordOptions, Region, StoreOptions,
-    TemporalStore, TemporalVDBStorage, Tensor, Threshold,
+    TemporalLayer, TemporalStore, TemporalVDBStorage, Tensor, Threshold,
 };
 
 fn tensor(name: &str, dtype: Dtype, shape: &[usize]) -> Tensor {

@@ -7,7 +7,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use temporal_vdb::{
     Dtype, Favor, Region, Result, SparseWeights, StorageOptions, StoreOptions, StoredLayer,
-    TemporalStore, TemporalVDBStorage,
+    TemporalLayer, TemporalStore, TemporalVDBStorage,
 };
 
 use crate::model::Model;

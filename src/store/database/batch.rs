@@ -1,12 +1,15 @@
 use std::cell::RefCell;
 use std::ops::Deref;
 use std::path::Path;
+use std::sync::Arc;
 
 use rusqlite::{Connection, params};
 
 use super::rows::{codebook_sum, shape_text};
+use super::schema::PAGE_SIZE;
 use super::{
-    Blobs, CommitRow, Digest, GroupRow, KeyframeRow, LayerRow, StateRow, Tip, View, digest_of,
+    Blobs, CommitRow, Digest, GapRow, GroupRow, KeyframeRow, LayerRow, SettingsRow, StateRow, Tip,
+    View, digest_of,
 };
 use crate::Result;
 
@@ -25,6 +28,9 @@ impl<'c> Deref for Batch<'c> {
 }
 
 impl<'c> Batch<'c> {
+    /// Bytes of a page of the file.
+    pub(crate) const PAGE_BYTES: u64 = PAGE_SIZE as u64;
+
     pub(super) fn new(connection: &'c Connection, path: &'c Path) -> Result<Self> {
         let view = View::new(connection, path);
         let tip = RefCell::new(view.tip()?);
@@ -48,9 +54,10 @@ impl<'c> Batch<'c> {
         let states = StateRow::encode(states);
         commit.seq = tip.seq + 1;
         commit.digest = digest_of(&states);
-        let chain = commit.chain(&tip.chain);
+        commit.before = None;
+        commit.chain = commit.chain_upon(&tip.chain);
         self.execute(
-            "INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 commit.seq,
                 commit.step,
@@ -60,21 +67,89 @@ impl<'c> Batch<'c> {
                 commit.members.count(),
                 commit.members.bytes(),
                 commit.digest,
-                chain,
+                commit.before,
+                commit.chain,
                 states
             ],
         )?;
         tip.seq = commit.seq;
-        tip.chain = chain;
+        tip.chain = commit.chain;
+        tip.commits += 1;
         Ok(commit)
     }
 
-    /// Drops the commits before `first`, whose own chain begins after `anchor`.
-    pub(crate) fn drop_commits_before(&self, first: i64, anchor: Digest) -> Result<()> {
-        self.execute("DELETE FROM commits WHERE seq < ?", [first])?;
+    /// Drops the commits of which `stays` says no. `commits` are all there are, in their order.
+    pub(crate) fn drop_commits(
+        &self,
+        commits: &[Arc<CommitRow>],
+        stays: impl Fn(&CommitRow) -> bool,
+    ) -> Result<()> {
         let mut tip = self.tip.borrow_mut();
-        tip.first_seq = first;
-        tip.anchor = anchor;
+        let mut first = None;
+        let (mut seq, mut chain) = (tip.first_seq - 1, tip.anchor);
+        // The chain before the commits that go now.
+        let mut gone: Option<Digest> = None;
+        for commit in commits {
+            if !stays(commit) {
+                self.execute("DELETE FROM commits WHERE seq = ?", [commit.seq])?;
+                tip.commits -= 1;
+                gone = Some(commit.chain);
+                continue;
+            }
+            match gone.take() {
+                Some(before) if first.is_some() => {
+                    let before = commit.before.unwrap_or(before);
+                    self.execute(
+                        "UPDATE commits SET before = ? WHERE seq = ?",
+                        params![before, commit.seq],
+                    )?;
+                }
+                Some(before) => {
+                    tip.first_seq = commit.seq;
+                    tip.anchor = commit.before.unwrap_or(before);
+                }
+                None => {}
+            }
+            first.get_or_insert(commit.seq);
+            (seq, chain) = (commit.seq, commit.chain);
+        }
+        tip.seq = seq;
+        tip.chain = chain;
+        Ok(())
+    }
+
+    pub(crate) fn put_gap(&self, gap: &GapRow) -> Result<()> {
+        self.execute(
+            "INSERT INTO gaps VALUES (?, ?, ?, ?, ?)",
+            params![
+                gap.layer,
+                gap.first,
+                gap.last,
+                gap.changes.map(|changes| changes as i64),
+                gap.sum()
+            ],
+        )?;
+        self.tip.borrow_mut().gaps += 1;
+        Ok(())
+    }
+
+    pub(crate) fn drop_gap(&self, gap: &GapRow) -> Result<()> {
+        self.execute(
+            "DELETE FROM gaps WHERE layer = ? AND first = ?",
+            params![gap.layer, gap.first],
+        )?;
+        self.tip.borrow_mut().gaps -= 1;
+        Ok(())
+    }
+
+    pub(crate) fn put_settings(&self, settings: &SettingsRow) -> Result<()> {
+        put_settings(self.connection(), settings).map_err(self.failed())
+    }
+
+    /// Drops the newest layer, of which nothing else is left.
+    pub(crate) fn drop_layer(&self, id: u32) -> Result<()> {
+        self.execute("DELETE FROM layers WHERE id = ?", [id])?;
+        self.tip.borrow_mut().layers = id;
         Ok(())
     }
 
@@ -194,22 +269,36 @@ impl<'c> Batch<'c> {
     }
 }
 
-/// The tip of an empty store.
-pub(super) fn put_first_tip(connection: &Connection) -> rusqlite::Result<()> {
+/// The tip and the settings of an empty store.
+pub(super) fn put_first_rows(connection: &Connection) -> rusqlite::Result<()> {
+    let settings = SettingsRow {
+        tags: "{}".to_owned(),
+        retention: "{}".to_owned(),
+    };
+    put_settings(connection, &settings)?;
     let tip = Tip {
         generation: 0,
         first_seq: 1,
         seq: 0,
         anchor: [0; 16],
         chain: [0; 16],
+        commits: 0,
+        gaps: 0,
         layers: 0,
         next_blob: 1,
     };
     put_tip(connection, &tip)
 }
 
+fn put_settings(connection: &Connection, settings: &SettingsRow) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO settings VALUES (0, ?, ?, ?)";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.execute(params![settings.tags, settings.retention, settings.sum()])?;
+    Ok(())
+}
+
 fn put_tip(connection: &Connection, tip: &Tip) -> rusqlite::Result<()> {
-    let sql = "INSERT OR REPLACE INTO tip VALUES (0, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let sql = "INSERT OR REPLACE INTO tip VALUES (0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let mut statement = connection.prepare_cached(sql)?;
     statement.execute(params![
         tip.generation,
@@ -217,6 +306,8 @@ fn put_tip(connection: &Connection, tip: &Tip) -> rusqlite::Result<()> {
         tip.seq,
         tip.anchor,
         tip.chain,
+        tip.commits as i64,
+        tip.gaps as i64,
         tip.layers,
         tip.next_blob,
         tip.sum()

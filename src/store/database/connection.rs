@@ -127,7 +127,7 @@ pub(super) fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
     for (_, definition) in TABLES {
         transaction.execute_batch(definition)?;
     }
-    super::batch::put_first_tip(&transaction)?;
+    super::batch::put_first_rows(&transaction)?;
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", FORMAT_VERSION)?;
     transaction.commit()

@@ -15,7 +15,8 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(crate) use batch::Batch;
 use connection::Lock;
 pub(crate) use rows::{
-    Blobs, CommitRow, Digest, GroupRow, KeyframeRow, LayerRow, Members, StateRow, Tip, digest_of,
+    Blobs, CommitRow, Digest, GapRow, GroupRow, KeyframeRow, LayerRow, Members, SettingsRow,
+    StateRow, Tip, digest_of,
 };
 pub(crate) use view::View;
 
@@ -177,6 +178,18 @@ impl Database {
         let result = work(&batch)?;
         batch.finish()?;
         transaction.commit().map_err(failed)?;
+        Ok(result)
+    }
+
+    /// Does what would be written, and takes it all back.
+    pub(crate) fn try_out<T>(&self, work: impl FnOnce(&Batch) -> Result<T>) -> Result<T> {
+        let mut connection = self.writer()?;
+        let failed = |error| Error::sqlite(self.path(), error);
+        let transaction = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(failed)?;
+        let result = work(&Batch::new(&transaction, self.path())?)?;
+        transaction.rollback().map_err(failed)?;
         Ok(result)
     }
 

@@ -60,6 +60,9 @@ pub(crate) struct Tip {
     pub(crate) anchor: Digest,
     /// The chain after the newest commit.
     pub(crate) chain: Digest,
+    /// How many commits are kept, and how many gaps there are.
+    pub(crate) commits: u64,
+    pub(crate) gaps: u64,
     pub(crate) layers: u32,
     /// The id of the next blob. Ids are not used again.
     pub(crate) next_blob: i64,
@@ -73,6 +76,8 @@ impl Tip {
             .number(self.seq)
             .bytes(&self.anchor)
             .bytes(&self.chain)
+            .number(self.commits as i64)
+            .number(self.gaps as i64)
             .number(self.layers)
             .number(self.next_blob)
             .sum()
@@ -170,11 +175,15 @@ pub(crate) struct CommitRow {
     pub(crate) members: Members,
     /// Of the states.
     pub(crate) digest: Digest,
+    /// The chain before it, where the commits between it and the one before it have gone.
+    pub(crate) before: Option<Digest>,
+    /// The chain after it, as it is written there.
+    pub(crate) chain: Digest,
 }
 
 impl CommitRow {
-    /// The chain after this commit.
-    pub(crate) fn chain(&self, before: &Digest) -> Digest {
+    /// What the chain after this commit must be.
+    pub(crate) fn chain_upon(&self, before: &Digest) -> Digest {
         Sum::of("commits")
             .bytes(before)
             .number(self.seq)
@@ -234,13 +243,6 @@ impl Members {
         self.count
     }
 
-    pub(crate) fn ids(&self) -> Vec<u32> {
-        match &self.listed {
-            None => (0..self.count).collect(),
-            Some(ids) => ids.to_vec(),
-        }
-    }
-
     /// Whether all members are among the first `layers` of the store.
     pub(crate) fn are_within(&self, layers: u32) -> bool {
         match &self.listed {
@@ -289,6 +291,45 @@ impl StateRow {
             }
         };
         states.iter().map(state).collect()
+    }
+}
+
+/// Consecutive commits that are no steps of a layer any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct GapRow {
+    pub(crate) layer: u32,
+    /// First and last of the commits.
+    pub(crate) first: i64,
+    pub(crate) last: i64,
+    /// Where what they changed was merged into the layer's next step: how many weights that step
+    /// changed with it. `None` where they were rolled back.
+    pub(crate) changes: Option<u64>,
+}
+
+impl GapRow {
+    pub(super) fn sum(&self) -> i64 {
+        Sum::of("gaps")
+            .number(self.layer)
+            .number(self.first)
+            .number(self.last)
+            .number(self.changes.map_or(-1, |changes| changes as i64))
+            .sum()
+    }
+}
+
+/// What was set for a store: JSON objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SettingsRow {
+    pub(crate) tags: String,
+    pub(crate) retention: String,
+}
+
+impl SettingsRow {
+    pub(super) fn sum(&self) -> i64 {
+        Sum::of("settings")
+            .text(&self.tags)
+            .text(&self.retention)
+            .sum()
     }
 }
 

@@ -9,12 +9,13 @@ pub(super) const FORMAT_VERSION: i32 = 1;
 pub(super) const PAGE_SIZE: i32 = 4096;
 
 /// Every table with its definition, as SQLite keeps it.
-pub(super) const TABLES: [(&str, &str); 6] = [
+pub(super) const TABLES: [(&str, &str); 8] = [
     (
         "tip",
         "CREATE TABLE tip (id INTEGER PRIMARY KEY, generation INTEGER NOT NULL, \
          first_seq INTEGER NOT NULL, seq INTEGER NOT NULL, anchor BLOB NOT NULL, chain BLOB NOT NULL, \
-         layers INTEGER NOT NULL, next_blob INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT",
+         commits INTEGER NOT NULL, gaps INTEGER NOT NULL, layers INTEGER NOT NULL, \
+         next_blob INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT",
     ),
     (
         "layers",
@@ -26,7 +27,17 @@ pub(super) const TABLES: [(&str, &str); 6] = [
         "commits",
         "CREATE TABLE commits (seq INTEGER PRIMARY KEY, step INTEGER NOT NULL, time INTEGER NOT NULL, \
          notes TEXT NOT NULL, metadata TEXT NOT NULL, layers INTEGER NOT NULL, members BLOB, \
-         digest BLOB NOT NULL, chain BLOB NOT NULL, states BLOB NOT NULL) STRICT",
+         digest BLOB NOT NULL, before BLOB, chain BLOB NOT NULL, states BLOB NOT NULL) STRICT",
+    ),
+    (
+        "gaps",
+        "CREATE TABLE gaps (layer INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, \
+         changes INTEGER, sum INTEGER NOT NULL, PRIMARY KEY (layer, first)) STRICT, WITHOUT ROWID",
+    ),
+    (
+        "settings",
+        "CREATE TABLE settings (id INTEGER PRIMARY KEY, tags TEXT NOT NULL, retention TEXT NOT NULL, \
+         sum INTEGER NOT NULL) STRICT",
     ),
     (
         "groups",

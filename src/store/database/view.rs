@@ -4,7 +4,10 @@ use rusqlite::types::FromSql;
 use rusqlite::{Connection, Row};
 
 use super::rows::{self, check_sum, codebook_sum};
-use super::{Blobs, CommitRow, GroupRow, KeyframeRow, LayerRow, Members, StateRow, Tip, digest_of};
+use super::{
+    Blobs, CommitRow, GapRow, GroupRow, KeyframeRow, LayerRow, Members, SettingsRow, StateRow, Tip,
+    digest_of,
+};
 use crate::{Dtype, Error, Result};
 
 /// One consistent state of a store: what is read through it belongs together. Every row is
@@ -28,7 +31,8 @@ impl<'c> View<'c> {
     }
 
     pub(crate) fn tip(&self) -> Result<Tip> {
-        let sql = "SELECT generation, first_seq, seq, anchor, chain, layers, next_blob, sum FROM tip WHERE id = 0";
+        let sql = "SELECT generation, first_seq, seq, anchor, chain, commits, gaps, layers, next_blob, \
+                   sum FROM tip WHERE id = 0";
         let mut query = self.connection.prepare_cached(sql).map_err(self.failed())?;
         let mut rows = query.query([]).map_err(self.failed())?;
         let row = rows
@@ -42,10 +46,12 @@ impl<'c> View<'c> {
             seq: row.get(2)?,
             anchor: row.digest(3)?,
             chain: row.digest(4)?,
-            layers: row.number(5)?,
-            next_blob: row.get(6)?,
+            commits: row.number(5)?,
+            gaps: row.number(6)?,
+            layers: row.number(7)?,
+            next_blob: row.get(8)?,
         };
-        check_sum(|| "its tip".to_owned(), tip.sum(), row.get(7)?)?;
+        check_sum(|| "its tip".to_owned(), tip.sum(), row.get(9)?)?;
         if tip.first_seq < 1 || tip.seq < tip.first_seq - 1 || tip.next_blob < 1 {
             return Err(Error::damaged("its tip names commits that cannot be"));
         }
@@ -79,15 +85,15 @@ impl<'c> View<'c> {
         })
     }
 
-    /// The commits after `seq`, in order, each with the chain after it as it is written there.
-    pub(crate) fn commits_after(&self, seq: i64) -> Result<Vec<(CommitRow, rows::Digest)>> {
-        let sql = "SELECT seq, step, time, notes, metadata, layers, members, digest, chain FROM commits \
-                   WHERE seq > ? ORDER BY seq";
+    /// The commits after `seq`, in order.
+    pub(crate) fn commits_after(&self, seq: i64) -> Result<Vec<CommitRow>> {
+        let sql = "SELECT seq, step, time, notes, metadata, layers, members, digest, before, chain \
+                   FROM commits WHERE seq > ? ORDER BY seq";
         self.collect(sql, [seq], |row| {
             let seq = row.get(0)?;
             let members: Option<Vec<u8>> = row.get(6)?;
             let members = Members::from_row(row.number(5)?, members.as_deref());
-            let commit = CommitRow {
+            Ok(CommitRow {
                 seq,
                 step: row.number(1)?,
                 time: row.get(2)?,
@@ -96,9 +102,60 @@ impl<'c> View<'c> {
                 members: members
                     .ok_or_else(|| Error::damaged(format!("commit {seq} names no layers")))?,
                 digest: row.digest(7)?,
-            };
-            Ok((commit, row.digest(8)?))
+                before: match row.get::<Option<Vec<u8>>>(8)? {
+                    None => None,
+                    Some(_) => Some(row.digest(8)?),
+                },
+                chain: row.digest(9)?,
+            })
         })
+    }
+
+    /// The gaps of a layer, in the order of the commits.
+    pub(crate) fn gaps(&self, layer: u32) -> Result<Vec<GapRow>> {
+        let sql = "SELECT first, last, changes, sum FROM gaps WHERE layer = ? ORDER BY first";
+        self.collect(sql, [layer], |row| {
+            let changes: Option<i64> = row.get(2)?;
+            let gap = GapRow {
+                layer,
+                first: row.get(0)?,
+                last: row.get(1)?,
+                changes: changes.map(|_| row.number(2)).transpose()?,
+            };
+            let what = || format!("the gap of layer {layer} at commit {}", gap.first);
+            check_sum(what, gap.sum(), row.get(3)?)?;
+            Ok(gap)
+        })
+    }
+
+    /// How many gaps there are; for those who check that none is missing.
+    pub(crate) fn gap_count(&self) -> Result<u64> {
+        let count: Option<i64> = self.one("SELECT count(*) FROM gaps WHERE layer >= ?", 0)?;
+        Ok(count.unwrap_or_default() as u64)
+    }
+
+    pub(crate) fn settings(&self) -> Result<SettingsRow> {
+        let sql = "SELECT tags, retention, sum FROM settings WHERE id = ?";
+        let mut rows = self.collect(sql, [0], |row| {
+            let settings = SettingsRow {
+                tags: row.get(0)?,
+                retention: row.get(1)?,
+            };
+            check_sum(|| "its settings".to_owned(), settings.sum(), row.get(2)?)?;
+            Ok(settings)
+        })?;
+        rows.pop()
+            .ok_or_else(|| Error::damaged("its settings are missing"))
+    }
+
+    /// Pages of the file that are in use.
+    pub(crate) fn pages_in_use(&self) -> Result<u64> {
+        let pragma = |name: &str| {
+            self.connection
+                .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+                .map_err(self.failed())
+        };
+        Ok((pragma("page_count")? - pragma("freelist_count")?).max(0) as u64)
     }
 
     /// What a commit says of its layers, in the order of its members.

@@ -1,8 +1,8 @@
 //! All that can be asked of a store, and what it answers.
 
 use temporal_vdb::{
-    Checkpoint, Delta, LayerInfo, Result, SparseWeights, StepInfo, StoreStats, TemporalStore,
-    TemporalVDBStorage, Verified,
+    Checkpoint, Delta, LayerInfo, Result, SparseWeights, StepInfo, StoreStats, TemporalLayer,
+    TemporalStore, TemporalVDBStorage, Verified,
 };
 
 use super::done;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use temporal_vdb::{
-    Checkpoint, Dtype, Error, LayerInfo, ModelWeights, Note, RecordOptions, Result, TemporalStore,
-    TemporalVDBStorage, Tensor,
+    Checkpoint, Dtype, Error, LayerInfo, ModelWeights, Note, RecordOptions, Result, TemporalLayer,
+    TemporalStore, TemporalVDBStorage, Tensor,
 };
 
 use super::{done, mix};

@@ -1,7 +1,8 @@
 use std::collections::BTreeSet;
 
 use temporal_vdb::{
-    Checkpoint, Delta, Error, LayerInfo, ModelWeights, TemporalStore, TemporalVDBStorage,
+    Checkpoint, Delta, Error, LayerInfo, ModelWeights, TemporalLayer, TemporalStore,
+    TemporalVDBStorage,
 };
 
 use super::layer::Layer;

@@ -1,4 +1,6 @@
-use temporal_vdb::{Checkpoint, RecordOptions, TemporalStore, TemporalVDBStorage, Threshold};
+use temporal_vdb::{
+    Checkpoint, RecordOptions, TemporalLayer, TemporalStore, TemporalVDBStorage, Threshold,
+};
 
 use super::run::{Act, How, Operation, Run, Step};
 

@@ -1,0 +1,158 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Map, Value};
+
+use super::database::{Batch, SettingsRow, View};
+use super::index::{LayerIndex, nearest};
+use crate::{Error, Result, Retention};
+
+/// What was set for a store: names of steps, and which steps stay.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Settings {
+    pub(super) tags: BTreeMap<String, usize>,
+    /// Of all layers but those that have their own.
+    pub(super) retention: Retention,
+    pub(super) of_layers: BTreeMap<String, Retention>,
+}
+
+/// Keys of the policies' JSON object.
+const STORE: &str = "store";
+const LAYERS: &str = "layers";
+
+impl Settings {
+    pub(super) fn load(view: &View) -> Result<Self> {
+        let row = view.settings()?;
+        Settings::parse(&row).ok_or_else(|| Error::damaged("its settings cannot be read"))
+    }
+
+    fn parse(row: &SettingsRow) -> Option<Self> {
+        let mut retention: Map<String, Value> = serde_json::from_str(&row.retention).ok()?;
+        let policy = |value: &Value| value.as_str()?.parse().ok();
+        let of_layers = match retention.remove(LAYERS) {
+            None => BTreeMap::new(),
+            Some(Value::Object(layers)) => layers
+                .iter()
+                .map(|(name, value)| Some((name.clone(), policy(value)?)))
+                .collect::<Option<_>>()?,
+            Some(_) => return None,
+        };
+        Some(Settings {
+            tags: serde_json::from_str(&row.tags).ok()?,
+            retention: match retention.get(STORE) {
+                None => Retention::KeepAll,
+                Some(value) => policy(value)?,
+            },
+            of_layers,
+        })
+    }
+
+    pub(super) fn save(&self, batch: &Batch) -> Result<()> {
+        let tags: Map<_, _> = self
+            .tags
+            .iter()
+            .map(|(name, step)| (name.clone(), Value::from(*step)))
+            .collect();
+        let mut retention = Map::new();
+        let text = |policy: &Retention| Value::from(policy.to_string());
+        if self.retention != Retention::KeepAll {
+            retention.insert(STORE.to_owned(), text(&self.retention));
+        }
+        if !self.of_layers.is_empty() {
+            let layers = self.of_layers.iter();
+            let layers: Map<_, _> = layers
+                .map(|(name, policy)| (name.clone(), text(policy)))
+                .collect();
+            retention.insert(LAYERS.to_owned(), Value::Object(layers));
+        }
+        batch.put_settings(&SettingsRow {
+            tags: Value::Object(tags).to_string(),
+            retention: Value::Object(retention).to_string(),
+        })
+    }
+
+    /// The policy of a layer.
+    pub(super) fn retention_of(&self, name: &str) -> &Retention {
+        self.of_layers.get(name).unwrap_or(&self.retention)
+    }
+
+    /// The places of a layer's steps that answer for tags.
+    pub(super) fn pinned(&self, layer: &LayerIndex) -> BTreeMap<usize, &str> {
+        let tags = self.tags.iter();
+        let places =
+            tags.filter_map(|(name, step)| Some((layer.as_of(*step).ok()?, name.as_str())));
+        places.collect()
+    }
+
+    /// The places of a layer's steps that a policy keeps.
+    pub(super) fn retained(&self, layer: &LayerIndex, retention: &Retention) -> Vec<usize> {
+        let pinned: BTreeSet<i32> = self
+            .pinned(layer)
+            .into_keys()
+            .map(|place| layer.steps[place])
+            .collect();
+        retention.retained(&layer.steps, |step| pinned.contains(&step))
+    }
+
+    /// Where a tag is.
+    pub(super) fn find_tag(&self, name: &str) -> Result<usize> {
+        self.tags
+            .get(name)
+            .copied()
+            .ok_or_else(|| Error::NoSuchTag {
+                name: name.to_owned(),
+                nearest: nearest(name, self.tags.keys()),
+            })
+    }
+}
+
+/// A name that is no number, so that a step and a tag cannot be taken for each other.
+pub(crate) fn check_tag(name: &str) -> Result<()> {
+    let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number || name.trim() != name || name.chars().any(char::is_control) {
+        return Err(Error::InvalidTag {
+            name: name.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_settings_is_refused() {
+        let row = |tags: &str, retention: &str| SettingsRow {
+            tags: tags.to_owned(),
+            retention: retention.to_owned(),
+        };
+        assert_eq!(Settings::parse(&row("{}", "{}")), Some(Settings::default()));
+        for (tags, retention) in [
+            ("", "{}"),
+            ("{}", "[]"),
+            (r#"{"a":-1}"#, "{}"),
+            ("{}", r#"{"store":"last 0"}"#),
+            ("{}", r#"{"store":3}"#),
+            ("{}", r#"{"layers":"all"}"#),
+            ("{}", r#"{"layers":{"w":"some"}}"#),
+        ] {
+            assert_eq!(
+                Settings::parse(&row(tags, retention)),
+                None,
+                "{tags} {retention}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_tag_is_no_number() {
+        for name in ["best", "v1.0", "after warm-up", "1e3", "ü"] {
+            check_tag(name).unwrap();
+        }
+        for name in ["", "7", "0042", " a", "a\n", "a\tb"] {
+            assert!(
+                matches!(check_tag(name), Err(Error::InvalidTag { name: found }) if found == name)
+            );
+        }
+    }
+}

@@ -1,0 +1,42 @@
+use std::collections::HashSet;
+
+use super::database::Batch;
+use super::index::{Index, LayerIndex};
+use crate::Result;
+
+/// The commits that some layer still has as a step, while layers lose steps.
+#[derive(Default)]
+pub(super) struct UsedCommits {
+    used: HashSet<i64>,
+}
+
+impl UsedCommits {
+    /// Adds those of the steps of a layer that stay.
+    pub(super) fn add(&mut self, layer: &LayerIndex, stays: impl Iterator<Item = usize>) {
+        self.used.extend(stays.map(|place| layer.seq(place)));
+    }
+
+    /// The newest of them; 0 where there is none.
+    pub(super) fn newest(&self) -> i64 {
+        self.used.iter().copied().max().unwrap_or(0)
+    }
+
+    /// Drops all others.
+    pub(super) fn drop_others(mut self, batch: &Batch, index: &Index) -> Result<()> {
+        // A step of some layers alone belongs to the checkpoint before it, whose metadata it has.
+        let mut passed = None;
+        for commit in index.commits_in_order() {
+            if self.used.contains(&commit.seq) {
+                if let (true, Some(seq)) = (commit.metadata.is_empty(), passed.take()) {
+                    self.used.insert(seq);
+                }
+                passed = None;
+            } else if !commit.metadata.is_empty() {
+                passed = Some(commit.seq);
+            }
+        }
+        batch.drop_commits(index.commits_in_order(), |commit| {
+            self.used.contains(&commit.seq)
+        })
+    }
+}

@@ -328,8 +328,10 @@ impl Store {
         }
         jobs.extend(job);
         for job in jobs.iter_mut().filter(|job| job.steps.start >= range.start) {
-            // Short ones will be merged with others and coded then.
-            if job.stays.len() >= SLAB_STEPS {
+            // What is left of a group stays as it is. Short ones of merged steps will be merged with
+            // others, and coded then.
+            job.compacts = job.stays.len() == job.steps.len();
+            if job.compacts || job.stays.len() >= SLAB_STEPS {
                 job.codec = self.codec_for(layer, job.changes);
             }
         }

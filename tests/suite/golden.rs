@@ -238,7 +238,7 @@ fn the_document_has_the_tables() {
     let mut query = database.prepare("SELECT sql FROM sqlite_schema").unwrap();
     let tables = query.query_map([], |row| row.get::<_, String>(0)).unwrap();
     let tables: Vec<String> = tables.map(Result::unwrap).collect();
-    assert_eq!(tables.len(), 6);
+    assert_eq!(tables.len(), 8);
     for table in tables {
         assert!(document.contains(&table), "{table}");
     }

@@ -20,6 +20,7 @@ mod pruning;
 mod record_properties;
 mod store_bad_input;
 mod store_properties;
+mod time_operations;
 #[path = "../support/traces.rs"]
 mod traces;
 mod type_promises;

@@ -45,7 +45,10 @@ class Store:
         self.db.execute("BEGIN")  # so that all that is read belongs together
         for name, expected in [("application_id", 0x54564442), ("user_version", 1)]:
             check(self.db.execute(f"PRAGMA {name}").fetchone()[0] == expected, name)
-        tip, = self.rows("tip", "id = 0", "generation first_seq seq anchor chain layers next_blob")
+        tip, = self.rows("tip", "id = 0", "generation first_seq seq anchor chain commits gaps "
+                         "layers next_blob")
+        settings, = self.rows("settings", "id = 0", "tags retention")
+        self.tags = json.loads(settings["tags"])
         self.layers = self.rows("layers", "1 ORDER BY id",
                                 "id name dtype shape rows cols created oldest base")
         check([row["id"] for row in self.layers] == [*range(tip["layers"])], "a layer is missing")
@@ -53,11 +56,17 @@ class Store:
         columns = "step time notes metadata layers members digest".split()
         seq, chain = tip["first_seq"] - 1, tip["anchor"]
         for row in self.commits:
-            seq += 1
+            if row["before"] is None:
+                check(row["seq"] == seq + 1, f"commit {seq + 1}")
+            else:  # those between have gone
+                check(row["seq"] > seq, f"commit {seq}")
+                chain = row["before"]
+            seq = row["seq"]
             chain = digest(fields("commits", chain, seq, *[row[column] for column in columns]))
-            check((row["seq"], row["chain"]) == (seq, chain), f"commit {seq}")
+            check(row["chain"] == chain, f"commit {seq}")
             check(row["digest"] == digest(row["states"]), f"the states of commit {seq}")
         check((seq, chain) == (tip["seq"], tip["chain"]), "the newest commit is missing")
+        check(len(self.commits) == tip["commits"], "a commit is missing")
 
     def rows(self, table, which, columns):
         """Rows whose sums are right: of the table's name and these columns."""
@@ -88,7 +97,13 @@ class Store:
     def steps(self, layer):
         """Of the base and each step after it: its number, how many weights changed, its digest."""
         steps = [(layer["oldest"], 0, None)]
+        gaps = self.rows("gaps", f"layer = {layer['id']} ORDER BY first", "layer first last changes")
+        merged = None  # how much the next step changed, with what was merged into it
         for row in self.commits:
+            while gaps and gaps[0]["last"] < row["seq"]:
+                merged = gaps.pop(0)["changes"]
+            if gaps and gaps[0]["first"] <= row["seq"]:
+                continue  # this one is no step of the layer any more
             count, listed = row["layers"], row["members"]
             ids = struct.unpack(f"<{count}I", listed) if listed else range(count)
             if layer["id"] not in ids or row["step"] < layer["oldest"]:
@@ -96,8 +111,11 @@ class Store:
             state = struct.unpack_from("<Q16s", row["states"], 24 * ids.index(layer["id"]))
             if len(steps) == 1 and row["step"] == layer["oldest"]:
                 steps.clear()  # the base, or one that replaces it
+                merged = None
             check(not steps or row["step"] > steps[-1][0], "steps are out of order")
-            steps.append((row["step"], *state))
+            changes = state[0] if merged is None else merged
+            merged = None
+            steps.append((row["step"], changes, state[1]))
         return steps
 
     def state(self, layer, t):

@@ -202,17 +202,17 @@ impl<'a> Work<'a> {
                             *step = changes;
                         }
                     }
-                    if state.is_empty() {
-                        continue;
-                    }
                     let coder = decoder.coder();
+                    // What comes before the new group's first step.
+                    let earlier = self.steps.start.saturating_sub(part.group.steps.start);
+                    let earlier = hidden..hidden + earlier;
                     ieee(|| {
-                        // What comes before the new group's first step.
-                        let earlier = self.steps.start.saturating_sub(part.group.steps.start);
-                        let earlier = hidden..hidden + earlier;
-                        if !earlier.is_empty() {
+                        if !before.is_empty() && !earlier.is_empty() {
                             let before = &mut before[inside(tile)];
                             apply(&block, index, &earlier, coder, before).map_err(damaged)?;
+                        }
+                        if state.is_empty() {
+                            return Ok(());
                         }
                         apply(&block, index, &part.steps, coder, &mut state[inside(tile)])
                             .map_err(damaged)

@@ -461,3 +461,27 @@ proptest! {
         });
     }
 }
+
+/// A slab of eight steps was cut into two groups, the second of them dense, which was coded upon the
+/// state before the slab instead of the state before its own first step.
+#[tokio::test]
+async fn a_slab_that_is_cut_in_two() {
+    let tier = |steps, every| Tier { steps, every };
+    let policy = Retention::Tiered(vec![tier(5, 1), tier(1, 2), tier(2, 6)]);
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::new(folder.path(), Codec::Dense).await;
+    run.record(0).await;
+    for operation in [
+        Operation::Record(8, 1),
+        Operation::Rollback(6),
+        Operation::Record(2, 1),
+        Operation::Tag(0),
+        Operation::Record(1, 1),
+        Operation::Change(0),
+        Operation::Record(5, 1),
+        Operation::Prune(policy),
+    ] {
+        run.apply(&operation).await;
+        run.check().await;
+    }
+}

@@ -475,10 +475,12 @@ async fn a_slab_that_is_cut_in_two() {
         Operation::Record(8, 1),
         Operation::Rollback(6),
         Operation::Record(2, 1),
+        Operation::RollbackLayer(0, 0),
         Operation::Tag(0),
         Operation::Record(1, 1),
         Operation::Change(0),
-        Operation::Record(5, 1),
+        Operation::Record(4, 1),
+        Operation::Record(1, 1),
         Operation::Prune(policy),
     ] {
         run.apply(&operation).await;

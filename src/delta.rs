@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::float_mode::ieee;
 use crate::sparse_weights::{check_inside, check_shape};
 use crate::{Error, Result, Voxel};
 
@@ -163,7 +164,29 @@ impl Delta {
 
     /// How many weights the step changes.
     pub fn len(&self) -> usize {
-        self.iter().count()
+        match self.marks() {
+            [] => self.deltas().len(),
+            _ => self.iter().count(),
+        }
+    }
+
+    /// The deltas times `scale`, each rounded to f32; those that are 0 then are dropped. Marks are
+    /// left out: they have no multiples. Errors: `InvalidScale`, `NotFinite` for a product.
+    pub(crate) fn scaled(&self, scale: f32) -> Result<Self> {
+        if !scale.is_finite() {
+            return Err(Error::InvalidScale { scale });
+        }
+        if scale == 1.0 && self.marks().is_empty() {
+            return Ok(self.clone());
+        }
+        let mut products = self.deltas().to_vec();
+        ieee(|| products.iter_mut().for_each(|voxel| voxel.value *= scale));
+        let bad = products.iter().find(|voxel| !voxel.value.is_finite());
+        if let Some(&Voxel { row, col, value }) = bad {
+            return Err(Error::NotFinite { row, col, value });
+        }
+        products.retain(|voxel| !is_zero(voxel.value));
+        Ok(Delta::from_checked(self.shape(), products, Vec::new()))
     }
 
     /// The changes, ascending by (row, col).

@@ -1,6 +1,6 @@
 //! Many tasks on one storage.
 
-use temporal_vdb::{Delta, OpenVdbStorage, TemporalVDBStorage, Voxel};
+use temporal_vdb::{Delta, OpenVdbStorage, TemporalLayer, TemporalVDBStorage, Voxel};
 
 fn every_weight(rows: i32, cols: i32, value: f32) -> Delta {
     let voxels = (0..rows)
@@ -48,10 +48,6 @@ async fn readers_beside_a_writer_see_whole_steps() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn concurrent_accumulation_loses_nothing() {
     let storage = OpenVdbStorage::new("w", 8, 8).unwrap();
-    storage
-        .store_changes(1, &Delta::empty(8, 8).unwrap())
-        .await
-        .unwrap();
     let tasks: Vec<_> = (0..8)
         .map(|task| {
             let storage = storage.clone();
@@ -62,7 +58,7 @@ async fn concurrent_accumulation_loses_nothing() {
                         .await
                         .unwrap();
                     storage
-                        .accumulate(1, &every_weight(8, 8, 0.5))
+                        .accumulate(1, &every_weight(8, 8, 0.25), 2.0)
                         .await
                         .unwrap();
                 }

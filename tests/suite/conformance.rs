@@ -41,7 +41,10 @@ async fn storages(folder: &std::path::Path) -> Vec<(&'static str, Storage)> {
     };
     let grids = |n| OpenVdbStorage::with_options("w", ROWS, COLS, threads(n)).unwrap();
     vec![
-        ("model", Box::new(Model::new(ROWS, COLS, None)) as Storage),
+        (
+            "model",
+            Box::new(Model::new(ROWS, COLS, None).shared()) as Storage,
+        ),
         ("OpenVdbStorage, 1 thread", Box::new(grids(1))),
         ("OpenVdbStorage, 2 threads", Box::new(grids(2))),
         ("TemporalStore, in memory", Box::new(in_memory)),

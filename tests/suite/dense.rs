@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 use temporal_vdb::{
-    Change, Codec, Delta, Dtype, Error, Favor, StorageOptions, StoreOptions, TemporalStore,
-    TemporalVDBStorage, Tensor, Threshold,
+    Change, Codec, Delta, Dtype, Error, Favor, StorageOptions, StoreOptions, TemporalLayer,
+    TemporalStore, TemporalVDBStorage, Tensor, Threshold,
 };
 
 /// Steps after the base.

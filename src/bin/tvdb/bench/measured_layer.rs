@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use temporal_vdb::{Delta, LayerStats, StorageOptions, StoreOptions, StoredLayer, TemporalStore};
+use temporal_vdb::{
+    Delta, LayerStats, StorageOptions, StoreOptions, StoredLayer, TemporalLayer, TemporalStore,
+};
 
 use super::alternatives::{coo, hashmap, voxel};
 use super::measure::{Timings, available_memory, timed};

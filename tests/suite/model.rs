@@ -217,7 +217,8 @@ impl Model {
     }
 
     fn refuse_pinned(&self, goes: impl Fn(usize) -> bool) -> Result<()> {
-        match self.tags.iter().find(|(_, step)| goes(**step)) {
+        let pinned = self.tags.iter().filter(|(_, step)| goes(**step));
+        match pinned.min_by_key(|(_, step)| **step) {
             Some((tag, &step)) => Err(Error::Pinned {
                 step,
                 tag: tag.clone(),

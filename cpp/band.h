@@ -44,10 +44,25 @@ public:
         }
     }
 
+    /// Whether there are leaves that adding `span` would read.
+    template <typename NodeT>
+    bool meets(const std::vector<NodePair<NodeT>>& pairs, NodeRun run, ZSpan span) const {
+        for (std::size_t i = run.begin; i < run.end; ++i) {
+            const std::uint64_t children = child_mask(pairs[i].origin.z(), span);
+            for (int word = 4 * band_; children && word < 4 * band_ + 4; ++word) {
+                if (child_word(pairs[i].deltas, word) & children) return true;
+                if (child_word(pairs[i].exact, word) & children) return true;
+            }
+        }
+        return false;
+    }
+
     const float* row(int row_in_band) const { return state_[row_in_band]; }
 
-    /// Bit y is set when a slice that was added has voxels in columns 8 y ..= 8 y + 7.
+    /// Bit y is set when a slice that was added since clear_touched has voxels in columns 8 y ..= 8
+    /// y + 7.
     unsigned touched() const { return touched_; }
+    void clear_touched() { touched_ = 0; }
 
 private:
     struct LeafPair {
@@ -62,23 +77,10 @@ private:
         // The leaves first, so that the sums can ask memory for the next ones in time.
         LeafPair leaves[256];
         int count = 0;
-        const auto take = [&](int n, const Leaf* deltas, const Leaf* exact) {
+        for_each_leaf_pair(pair, band_, span, [&](int n, const Leaf* deltas, const Leaf* exact) {
             const std::uint64_t zs = z_mask(pair.origin.z() + leaf_dim * child_z(n), span);
-            if (zs) leaves[count++] = {deltas, exact, zs, child_y(n)};
-        };
-        if (pair.deltas && !pair.exact) {
-            for_each_leaf(*pair.deltas, band_,
-                          [&](int n, const Leaf& leaf) { take(n, &leaf, nullptr); });
-        } else if (!pair.deltas) {
-            for_each_leaf(*pair.exact, band_,
-                          [&](int n, const Leaf& leaf) { take(n, nullptr, &leaf); });
-        } else {
-            for (int n = 256 * band_; n < 256 * (band_ + 1); ++n) {
-                const Leaf* deltas = child(*pair.deltas, n);
-                const Leaf* exact = child(*pair.exact, n);
-                if (deltas || exact) take(n, deltas, exact);
-            }
-        }
+            leaves[count++] = {deltas, exact, zs, child_y(n)};
+        });
         for (int i = 0; i < count; ++i) {
             if (i + 8 < count) prefetch_masks(leaves[i + 8]);
             if (i + 4 < count) prefetch_values(leaves[i + 4]);
@@ -100,10 +102,6 @@ private:
             const std::uint64_t bits = mask_word(*leaf.deltas, row) & leaf.zs;
             if (bits) __builtin_prefetch(values + 64 * row + __builtin_ctzll(bits));
         }
-    }
-
-    static const Leaf* child(const Lower& node, int n) {
-        return node.getChildMask().isOn(n) ? node.getTable()[n].getChild() : nullptr;
     }
 
     void add(const LeafPair& leaf) {

@@ -77,23 +77,25 @@ void Fold::clean_up() noexcept {
 void switch_off(const Workers& workers, const std::vector<NodePair<Lower>>& pairs,
                 Span<const ZSpan> spans) {
     workers.for_each(pairs.size() * bands_per_tile, walk_work(pairs), [&](std::size_t task) {
-        const auto off = [&](int, Leaf& leaf) {
-            std::uint64_t zs = 0;
-            for (const ZSpan span : spans) zs |= z_mask(leaf.origin().z(), span);
-            if (!zs) return;
-            float* values = leaf.buffer().data();
-            for (int row = 0; row < leaf_dim; ++row) {
-                auto& word = leaf.getValueMask().getWord<std::uint64_t>(row);
-                for (std::uint64_t bits = word & zs; bits; bits &= bits - 1) {
-                    values[64 * row + __builtin_ctzll(bits)] = 0.0f;
-                }
-                word &= ~zs;
-            }
-        };
         const auto& pair = pairs[task / bands_per_tile];
         const int band = static_cast<int>(task % bands_per_tile);
-        if (pair.deltas) for_each_leaf(*pair.deltas, band, off);
-        if (pair.exact) for_each_leaf(*pair.exact, band, off);
+        for (const ZSpan span : spans) {
+            const std::uint64_t children = child_mask(pair.origin.z(), span);
+            if (!children) continue;
+            const auto off = [span](int, Leaf& leaf) {
+                const std::uint64_t zs = z_mask(leaf.origin().z(), span);
+                float* values = leaf.buffer().data();
+                for (int row = 0; row < leaf_dim; ++row) {
+                    auto& word = leaf.getValueMask().getWord<std::uint64_t>(row);
+                    for (std::uint64_t bits = word & zs; bits; bits &= bits - 1) {
+                        values[64 * row + __builtin_ctzll(bits)] = 0.0f;
+                    }
+                    word &= ~zs;
+                }
+            };
+            if (pair.deltas) for_each_leaf(*pair.deltas, band, children, off);
+            if (pair.exact) for_each_leaf(*pair.exact, band, children, off);
+        }
     });
 }
 

@@ -15,25 +15,9 @@ namespace temporal_vdb {
 
 namespace {
 
-/// The node's leaf with its corner at (row, col) that holds z, or null.
-Leaf* find_leaf(Lower* node, std::int32_t row, std::int32_t col, std::int32_t z) {
-    if (!node) return nullptr;
-    const auto n = Lower::coordToOffset(to_3d(row, col, z));
-    return node->getChildMask().isOn(n) ? node->getTable()[n].getChild() : nullptr;
-}
-
 /// What a task needs for finding or making leaves.
 struct Leaves {
     explicit Leaves(LeafPool& pool) : spare(pool) {}
-
-    Leaf* touch(Lower& node, std::int32_t row, std::int32_t col, std::int32_t z) {
-        Leaf* leaf = find_leaf(&node, row, col, z);
-        if (!leaf) {
-            leaf = spare.take(to_3d(row, col, z));
-            node.addLeaf(leaf);
-        }
-        return leaf;
-    }
 
     LeafPool::Share spare;
     std::vector<Leaf*> of_band;
@@ -50,7 +34,7 @@ void for_each_touched(const TemporalGrid& grid, Tree& tree, std::int32_t z, cons
             batch.for_each_run(
                 band, nodes, leaves.of_band,
                 [&](Lower* node, std::int32_t row, std::int32_t col) {
-                    return leaves.touch(*node, row, col, z);
+                    return touch_leaf(*node, to_3d(row, col, z), leaves.spare);
                 },
                 body);
         });
@@ -112,7 +96,7 @@ void for_each_found(Tree& tree, std::int32_t z, const Batch& batch, const Body& 
         batch.for_each_run(
             band, nodes, leaves,
             [z](Lower* node, std::int32_t row, std::int32_t col) {
-                return find_leaf(node, row, col, z);
+                return find_leaf(node, to_3d(row, col, z));
             },
             [&](VoxelRun run, const Leaf* leaf) {
                 for (const Voxel* voxel = run.begin; voxel != run.end; ++voxel) {

@@ -41,6 +41,17 @@ inline std::uint64_t z_mask(std::int32_t z, ZSpan span) {
     return byte * every_byte;
 }
 
+/// The children whose z lies in `span`, of a lower node that begins at `z`: bits for any word of
+/// its child mask, which is four columns of 16 leaves each.
+inline std::uint64_t child_mask(std::int32_t z, ZSpan span) {
+    const std::int32_t first = std::max(span.first, z);
+    const std::int32_t last = std::min(span.last, z + (tile_dim - 1));
+    if (first > last) return 0;
+    const std::uint64_t column =
+        (0xffffu >> (15 - (last - z) / leaf_dim)) & (0xffffu << ((first - z) / leaf_dim));
+    return (column & 0xffffu) * 0x0001000100010001u;
+}
+
 inline std::uint64_t mask_word(const Leaf& leaf, int row_in_leaf) {
     return leaf.getValueMask().getWord<std::uint64_t>(row_in_leaf);
 }
@@ -130,16 +141,46 @@ std::vector<NodeRun> tiles_of(const std::vector<NodePair<NodeT>>& pairs) {
     });
 }
 
-/// Calls body(child index, leaf) for the leaves of one band of a node, in table order.
+/// One word of a node's child mask; 0 where there is no node.
+inline std::uint64_t child_word(const Lower* node, int word) {
+    return node ? node->getChildMask().getWord<std::uint64_t>(word) : 0;
+}
+
+/// Calls body(child index, leaf) for the leaves of one band of a node, in table order; only for
+/// those in `children` (see child_mask).
 template <typename NodeT, typename Body>
-void for_each_leaf(NodeT& node, int band, const Body& body) {
+void for_each_leaf(NodeT& node, int band, std::uint64_t children, const Body& body) {
     using LeafT = std::conditional_t<std::is_const_v<NodeT>, const Leaf, Leaf>;
     for (int word = 4 * band; word < 4 * band + 4; ++word) {
-        auto bits = node.getChildMask().template getWord<std::uint64_t>(word);
-        for (; bits; bits &= bits - 1) {
+        for (auto bits = child_word(&node, word) & children; bits; bits &= bits - 1) {
             const int n = 64 * word + __builtin_ctzll(bits);
             LeafT* leaf = node.getTable()[n].getChild();
             body(n, *leaf);
+        }
+    }
+}
+
+template <typename NodeT, typename Body>
+void for_each_leaf(NodeT& node, int band, const Body& body) {
+    for_each_leaf(node, band, ~std::uint64_t{0}, body);
+}
+
+/// Calls body(child index, deltas, exact) for the places of one band that meet `span` and have a
+/// leaf in either tree, in table order. One of the leaves may be null.
+template <typename NodeT, typename Body>
+void for_each_leaf_pair(const NodePair<NodeT>& pair, int band, ZSpan span, const Body& body) {
+    const std::uint64_t children = child_mask(pair.origin.z(), span);
+    for (int word = 4 * band; children && word < 4 * band + 4; ++word) {
+        const std::uint64_t deltas = child_word(pair.deltas, word) & children;
+        const std::uint64_t exact = child_word(pair.exact, word) & children;
+        for (auto bits = deltas | exact; bits; bits &= bits - 1) {
+            const int i = __builtin_ctzll(bits);
+            const int n = 64 * word + i;
+            const Leaf* delta_leaf =
+                (deltas >> i) & 1 ? pair.deltas->getTable()[n].getChild() : nullptr;
+            const Leaf* exact_leaf =
+                (exact >> i) & 1 ? pair.exact->getTable()[n].getChild() : nullptr;
+            body(n, delta_leaf, exact_leaf);
         }
     }
 }
@@ -150,6 +191,23 @@ inline int child_z(int n) { return n & 15; }
 
 /// The lower node that holds `xyz`, made if there is none.
 Lower& touch_lower(Tree& tree, const openvdb::Coord& xyz);
+
+/// The node's leaf that holds `xyz`, or null.
+inline Leaf* find_leaf(Lower* node, const openvdb::Coord& xyz) {
+    if (!node) return nullptr;
+    const auto n = Lower::coordToOffset(xyz);
+    return node->getChildMask().isOn(n) ? node->getTable()[n].getChild() : nullptr;
+}
+
+/// The node's leaf that holds `xyz`, made if there is none.
+inline Leaf* touch_leaf(Lower& node, const openvdb::Coord& xyz, LeafPool::Share& spare) {
+    Leaf* leaf = find_leaf(&node, xyz);
+    if (!leaf) {
+        leaf = spare.take(xyz);
+        node.addLeaf(leaf);
+    }
+    return leaf;
+}
 
 /// Removes the leaves and nodes without active voxels among those that meet `span`.
 void remove_empty(Tree& tree, const Workers& workers, LeafPool& pool, ZSpan span);

@@ -200,4 +200,36 @@ ChangeTimes change_times(const TemporalGrid& grid, Span<const Voxel> weights,
     return times;
 }
 
+void change_counts(const TemporalGrid& grid, Span<const ZSpan> spans, Span<std::uint32_t> out) {
+    const auto pairs = node_pairs(grid.deltas(), grid.exact());
+    const auto tiles = tiles_of(pairs);
+    const auto width = static_cast<std::size_t>(grid.cols());
+    grid.workers().for_each(tiles.size() * bands_per_tile, walk_work(pairs), [&](std::size_t task) {
+        const NodeRun tile = tiles[task / bands_per_tile];
+        const int band = static_cast<int>(task % bands_per_tile);
+        for (std::size_t i = tile.begin; i < tile.end; ++i) {
+            const auto origin = pairs[i].origin;
+            for (const ZSpan span : spans) {
+                for_each_leaf_pair(
+                    pairs[i], band, span, [&](int n, const Leaf* deltas, const Leaf* exact) {
+                        const std::uint64_t zs = z_mask(origin.z() + leaf_dim * child_z(n), span);
+                        std::uint32_t* counts = out.data + origin.y() + leaf_dim * child_y(n) +
+                                                (origin.x() + leaf_dim * band) * width;
+                        for (int row = 0; row < leaf_dim; ++row, counts += width) {
+                            auto bits = ((deltas ? mask_word(*deltas, row) : 0) |
+                                         (exact ? mask_word(*exact, row) : 0)) &
+                                        zs;
+                            while (bits) {
+                                const int col = __builtin_ctzll(bits) / leaf_dim;
+                                const auto steps = std::uint64_t{0xff} << (leaf_dim * col);
+                                counts[col] += __builtin_popcountll(bits & steps);
+                                bits &= ~steps;
+                            }
+                        }
+                    });
+            }
+        }
+    });
+}
+
 }  // namespace temporal_vdb

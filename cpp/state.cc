@@ -42,18 +42,24 @@ public:
                     std::min<std::int64_t>(std::int64_t{origin.y()} + tile_dim, region_.col_end))};
     }
 
-    /// Calls body(task, window, states) for each band, states[row][col] being those of its window.
+    /// Calls body(stop, task, window, states) for each band and each stop, in their order:
+    /// states(row)[col] are those of its window after spans[0..stops[stop]].
     template <typename Body>
-    void for_each(Span<const ZSpan> spans, const Body& body) const {
+    void for_each(Span<const ZSpan> spans, Span<const std::size_t> stops, const Body& body) const {
         workers_.for_each(size(), walk_work(pairs_), [&](std::size_t task) {
             const Window window = this->window(task);
             if (window.empty()) return;
             const NodeRun tile = tiles_[task / bands_per_tile];
             Band band(pairs_, tile, static_cast<int>(task % bands_per_tile));
-            band.add(pairs_, tile, spans);
-            body(task, window, [&](std::int32_t row) {
+            const auto states = [&](std::int32_t row) {
                 return band.row(row & (leaf_dim - 1)) + (window.col_begin & (tile_dim - 1));
-            });
+            };
+            std::size_t added = 0;
+            for (std::size_t stop = 0; stop < stops.size; ++stop) {
+                band.add(pairs_, tile, {spans.data + added, stops[stop] - added});
+                added = stops[stop];
+                body(stop, task, window, states);
+            }
         });
     }
 
@@ -73,35 +79,37 @@ struct SparseBand {
 
 }  // namespace
 
-void dense_state(const TemporalGrid& grid, Span<const ZSpan> spans, Region region,
-                 Span<float> out) {
+void dense_states(const TemporalGrid& grid, Span<const ZSpan> spans, Span<const std::size_t> stops,
+                  Region region, Span<const FloatSpan> outs) {
     const Bands bands(grid, region);
     const std::size_t width = region.col_end - region.col_begin;
-    bands.for_each(spans, [&](std::size_t, const Window& window, const auto& states) {
-        for (std::int32_t row = window.row_begin; row < window.row_end; ++row) {
-            float* to =
-                out.data + (row - region.row_begin) * width + (window.col_begin - region.col_begin);
-            std::memcpy(to, states(row), sizeof(float) * (window.col_end - window.col_begin));
-        }
-    });
+    bands.for_each(
+        spans, stops, [&](std::size_t stop, std::size_t, const Window& window, const auto& states) {
+            for (std::int32_t row = window.row_begin; row < window.row_end; ++row) {
+                float* to = outs[stop].data + (row - region.row_begin) * width +
+                            (window.col_begin - region.col_begin);
+                std::memcpy(to, states(row), sizeof(float) * (window.col_end - window.col_begin));
+            }
+        });
 }
 
 SparseState sparse_state(const TemporalGrid& grid, Span<const ZSpan> spans, Region region) {
     const Bands bands(grid, region);
     std::vector<SparseBand> parts(bands.size());
-    bands.for_each(spans, [&](std::size_t task, const Window& window, const auto& states) {
-        SparseBand& part = parts[task];
-        for (std::int32_t row = window.row_begin; row < window.row_end; ++row) {
-            const float* values = states(row);
-            for (std::int32_t col = window.col_begin; col < window.col_end; ++col) {
-                const float value = values[col - window.col_begin];
-                if (!present(value)) continue;
-                part.cols.push_back(col - region.col_begin);
-                part.values.push_back(value);
-                ++part.count[row & (leaf_dim - 1)];
-            }
-        }
-    });
+    bands.for_each(spans, {&spans.size, 1},
+                   [&](std::size_t, std::size_t task, const Window& window, const auto& states) {
+                       SparseBand& part = parts[task];
+                       for (std::int32_t row = window.row_begin; row < window.row_end; ++row) {
+                           const float* values = states(row);
+                           for (std::int32_t col = window.col_begin; col < window.col_end; ++col) {
+                               const float value = values[col - window.col_begin];
+                               if (!present(value)) continue;
+                               part.cols.push_back(col - region.col_begin);
+                               part.values.push_back(value);
+                               ++part.count[row & (leaf_dim - 1)];
+                           }
+                       }
+                   });
 
     SparseState state;
     state.row_offsets.assign(std::size_t(region.row_end - region.row_begin) + 1, 0);

@@ -142,26 +142,6 @@ impl Delta {
         Delta { changes }
     }
 
-    /// Every delta times a number, rounded to f32; exact marks stay. Errors: `InvalidScale`,
-    /// `NotFinite` for a product.
-    pub(crate) fn scaled(&self, scale: f32) -> Result<Self> {
-        if !scale.is_finite() {
-            return Err(Error::InvalidScale { scale });
-        }
-        let (rows, cols) = self.shape();
-        let scaled = ieee(|| {
-            let deltas = self.deltas().iter();
-            deltas
-                .map(|&Voxel { row, col, value }| Voxel {
-                    row,
-                    col,
-                    value: value * scale,
-                })
-                .collect()
-        });
-        Delta::from_sorted(rows, cols, scaled, self.marks().to_vec())
-    }
-
     /// Rows and columns of the layer.
     pub fn shape(&self) -> (i32, i32) {
         self.changes.shape
@@ -184,7 +164,29 @@ impl Delta {
 
     /// How many weights the step changes.
     pub fn len(&self) -> usize {
-        self.iter().count()
+        match self.marks() {
+            [] => self.deltas().len(),
+            _ => self.iter().count(),
+        }
+    }
+
+    /// The deltas times `scale`, each rounded to f32; those that are 0 then are dropped. Marks are
+    /// left out: they have no multiples. Errors: `InvalidScale`, `NotFinite` for a product.
+    pub(crate) fn scaled(&self, scale: f32) -> Result<Self> {
+        if !scale.is_finite() {
+            return Err(Error::InvalidScale { scale });
+        }
+        if scale == 1.0 && self.marks().is_empty() {
+            return Ok(self.clone());
+        }
+        let mut products = self.deltas().to_vec();
+        ieee(|| products.iter_mut().for_each(|voxel| voxel.value *= scale));
+        let bad = products.iter().find(|voxel| !voxel.value.is_finite());
+        if let Some(&Voxel { row, col, value }) = bad {
+            return Err(Error::NotFinite { row, col, value });
+        }
+        products.retain(|voxel| !is_zero(voxel.value));
+        Ok(Delta::from_checked(self.shape(), products, Vec::new()))
     }
 
     /// The changes, ascending by (row, col).

@@ -28,6 +28,8 @@ mod bridge {
         #[namespace = "temporal_vdb"]
         type Figures = crate::figures::Figures;
         #[namespace = "temporal_vdb"]
+        type FloatSpan = super::FloatSpan;
+        #[namespace = "temporal_vdb"]
         type FloatMode;
         #[namespace = "temporal_vdb"]
         type TemporalGrid;
@@ -67,12 +69,18 @@ mod bridge {
         fn accumulate(grid: Pin<&mut TemporalGrid>, z: i32, voxels: &[Voxel]) -> Result<()>;
         fn fold(grid: Pin<&mut TemporalGrid>, spans: &[ZSpan]) -> Result<()>;
         fn clear(grid: Pin<&mut TemporalGrid>, span: ZSpan) -> Result<()>;
+        fn prune(grid: Pin<&mut TemporalGrid>, base: i32, merges: &[ZSpan]) -> Result<()>;
+        fn growth_by_prune(grid: &TemporalGrid, base: i32, merges: &[ZSpan]) -> Result<i64>;
 
-        fn dense_state(
+        /// # Safety
+        ///
+        /// What `outs` name can be written, and nobody else uses it meanwhile.
+        unsafe fn dense_states(
             grid: &TemporalGrid,
             spans: &[ZSpan],
+            stops: &[usize],
             region: Region,
-            out: &mut [f32],
+            outs: &[FloatSpan],
         ) -> Result<()>;
         fn sparse_state(
             grid: &TemporalGrid,
@@ -101,6 +109,7 @@ mod bridge {
         ) -> Result<UniquePtr<ChangeTimes>>;
         fn times_offsets(times: &ChangeTimes) -> &[u64];
         fn times_zs(times: &ChangeTimes) -> &[i32];
+        fn change_counts(grid: &TemporalGrid, spans: &[ZSpan], out: &mut [u32]) -> Result<()>;
 
         fn write_vdb(grid: &TemporalGrid, oldest: i32, steps: &[i32], path: &[u8]) -> Result<()>;
         fn read_vdb(
@@ -126,6 +135,33 @@ mod bridge {
 
 pub(crate) use bridge::*;
 
+/// Where C++ writes a matrix to.
+#[repr(C)]
+pub(crate) struct FloatSpan {
+    data: *mut f32,
+    size: usize,
+}
+
+/// Writes the states after `spans[..stops[i]]` of a region into `outs[i]`, which has its size and
+/// is zeroed.
+pub(crate) fn dense_states(
+    grid: &TemporalGrid,
+    spans: &[ZSpan],
+    stops: &[usize],
+    region: Region,
+    outs: &mut [Vec<f32>],
+) -> Result<(), cxx::Exception> {
+    let outs: Vec<_> = outs
+        .iter_mut()
+        .map(|out| FloatSpan {
+            data: out.as_mut_ptr(),
+            size: out.len(),
+        })
+        .collect();
+    // SAFETY: the vectors are borrowed exclusively until the call returns.
+    unsafe { bridge::dense_states(grid, spans, stops, region, &outs) }
+}
+
 /// States that a struct is plain data with the layout of its C++ namesake.
 macro_rules! same_layout {
     ($type:ty, $name:literal, $size:literal) => {
@@ -144,6 +180,7 @@ same_layout!(ZSpan, "temporal_vdb::ZSpan", 8);
 same_layout!(ZValue, "temporal_vdb::ZValue", 8);
 same_layout!(Region, "temporal_vdb::Region", 16);
 same_layout!(Figures, "temporal_vdb::Figures", 64);
+same_layout!(FloatSpan, "temporal_vdb::FloatSpan", 16);
 
 // SAFETY: the grid owns all that it points to, and nothing in it is bound to a thread.
 unsafe impl Send for TemporalGrid {}

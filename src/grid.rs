@@ -100,13 +100,43 @@ impl Grid {
         Ok(ffi::clear(self.raw.pin_mut(), span)?)
     }
 
-    /// The states of a region after the slices of `spans`, row-major.
-    pub(crate) fn dense_state(&self, spans: &[ZSpan], region: Region) -> Result<Vec<f32>> {
+    /// Folds slices 1 to `base` into the base, and makes one slice of those of each span of
+    /// `merges`: the one at its end.
+    pub(crate) fn prune(&mut self, base: i32, merges: &[ZSpan]) -> Result<()> {
+        Ok(ffi::prune(self.raw.pin_mut(), base, merges)?)
+    }
+
+    /// By how many bytes that would change what the trees take.
+    pub(crate) fn growth_by_prune(&self, base: i32, merges: &[ZSpan]) -> Result<i64> {
+        Ok(ffi::growth_by_prune(&self.raw, base, merges)?)
+    }
+
+    /// Several states of a region, row-major: those after the slices of `spans[..stops[i]]`.
+    /// `stops` ascend.
+    pub(crate) fn dense_states(
+        &self,
+        spans: &[ZSpan],
+        stops: &[usize],
+        region: Region,
+    ) -> Result<Vec<Vec<f32>>> {
         let len = dense_len(region.shape_within(self.shape())?);
-        let mut out = vec_with_room(len)?;
-        out.resize(len, 0.0);
-        ffi::dense_state(&self.raw, spans, region, &mut out)?;
-        Ok(out)
+        let mut outs = vec_with_room(stops.len())?;
+        for _ in stops {
+            let mut out = vec_with_room(len)?;
+            out.resize(len, 0.0);
+            outs.push(out);
+        }
+        ffi::dense_states(&self.raw, spans, stops, region, &mut outs)?;
+        Ok(outs)
+    }
+
+    /// In how many slices of `spans` each weight changed, row-major.
+    pub(crate) fn change_counts(&self, spans: &[ZSpan]) -> Result<Vec<u32>> {
+        let len = dense_len(self.shape());
+        let mut counts = vec_with_room(len)?;
+        counts.resize(len, 0);
+        ffi::change_counts(&self.raw, spans, &mut counts)?;
+        Ok(counts)
     }
 
     /// The same, sparse, as the state of `timestep`.

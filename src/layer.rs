@@ -1,16 +1,20 @@
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
-use std::path::Path;
 
 use crate::co_occurrence::{jaccard, similar_pairs};
-use crate::grid::{Grid, GridFile, GridOptions};
-use crate::sparse_weights::{check_inside, check_shape};
+use crate::grid::{Grid, GridOptions};
+use crate::sparse_weights::{check_inside, check_shape, vec_with_room};
+use crate::tags::Tags;
 use crate::timeline::Timeline;
 use crate::zspan::ZSpan;
 use crate::{
-    Coordinate3D, Delta, Error, Figures, MAX_STEP, Region, Result, Ring, SparseWeights, Voxel,
+    Coordinate3D, Delta, DenseDetector, DenseWeights, Error, Figures, MAX_STEP, Region, Result,
+    Retention, Ring, SparseWeights, Voxel,
 };
+
+mod keeping;
+mod vdb;
 
 /// How a storage of one layer works, whatever it holds.
 #[derive(Clone, Copy, Debug)]
@@ -43,45 +47,46 @@ impl StorageOptions {
     }
 }
 
-/// The weights of a layer at one time, dense.
-#[derive(Clone, Debug)]
-pub struct DenseWeights {
-    /// The step whose state this is: an as-of question between two steps is answered by the
-    /// earlier one.
-    pub timestep: usize,
-    /// Rows and columns of `values`.
-    pub shape: (i32, i32),
-    /// The weights, row-major.
-    pub values: Vec<f32>,
-}
-
-impl DenseWeights {
-    /// The weights that are present, and which step's they are. Errors: `OutOfMemory`.
-    pub fn to_sparse(&self) -> Result<SparseWeights> {
-        let (rows, cols) = self.shape;
-        let sparse = SparseWeights::from_dense(rows, cols, &self.values)?;
-        Ok(sparse.with_timestep(self.timestep))
-    }
-}
-
 /// One weight matrix over time, all of it in OpenVDB grids: the synchronous core of
-/// [`OpenVdbStorage`](crate::OpenVdbStorage), whose methods say more.
+/// [`OpenVdbStorage`](crate::OpenVdbStorage), whose methods, and those of
+/// [`TemporalLayer`](crate::TemporalLayer), say more.
 ///
 /// Every method that changes the layer does all of it or, with an error, nothing.
 pub struct Layer {
     grid: Grid,
     timeline: Timeline,
+    /// Whether the newest step is still open.
+    open: bool,
+    tags: Tags,
+    retention: Retention,
+    on_closed: Option<OnClosed>,
 }
+
+/// Who is told of a step that has been closed, and how many weights it changed.
+pub(crate) type OnClosed = Box<dyn Fn(usize, u64) + Send + Sync>;
 
 impl Layer {
     /// An empty layer of rows x cols. Errors: `InvalidShape`.
     pub fn new(name: &str, rows: i32, cols: i32, options: StorageOptions) -> Result<Self> {
         check_shape(rows, cols)?;
         let grid = Grid::new(name, rows, cols, options.grid())?;
-        Ok(Layer {
+        Ok(Layer::with(grid, Timeline::new(options.ring)))
+    }
+
+    fn with(grid: Grid, timeline: Timeline) -> Self {
+        Layer {
             grid,
-            timeline: Timeline::new(options.ring),
-        })
+            timeline,
+            open: false,
+            tags: Tags::default(),
+            retention: Retention::default(),
+            on_closed: None,
+        }
+    }
+
+    /// From now on `on_closed` is told of each step that is closed, in their order.
+    pub(crate) fn tell(&mut self, on_closed: OnClosed) {
+        self.on_closed = Some(on_closed);
     }
 
     /// A layer that begins with the state of some step, and goes on with the changes of later ones.
@@ -111,7 +116,7 @@ impl Layer {
             Some(ring) => timeline.in_ring(ring),
             None => timeline,
         };
-        let mut layer = Layer { grid, timeline };
+        let mut layer = Layer::with(grid, timeline);
         for (step, delta) in slices {
             layer.store_changes(*step, delta)?;
         }
@@ -176,8 +181,17 @@ impl Layer {
         self.grid.insert_base(&voxels)
     }
 
-    /// Stores the changes of step `t`. Errors: `ShapeMismatch`, `InvalidStep`, `StepOutOfOrder`.
+    /// Stores the changes of step `t`, which is closed at once, as is one that was open. Errors:
+    /// `ShapeMismatch`, `InvalidStep`, `StepOutOfOrder`.
     pub fn store_changes(&mut self, t: usize, delta: &Delta) -> Result<()> {
+        let before = self.open_step()?;
+        self.insert_step(t, delta)?;
+        self.open = false;
+        self.closed(before.into_iter().chain([(t, delta.len() as u64)]));
+        Ok(())
+    }
+
+    fn insert_step(&mut self, t: usize, delta: &Delta) -> Result<()> {
         self.check_same_shape(delta.shape())?;
         let step = self.timeline.check_new(t)?;
         let expired = self.timeline.expired_by(step);
@@ -191,6 +205,26 @@ impl Layer {
         Ok(())
     }
 
+    /// The open step, and how many weights it has changed so far.
+    fn open_step(&self) -> Result<Option<(usize, u64)>> {
+        if !self.open {
+            return Ok(None);
+        }
+        let changes = self.slices_of(&[self.timeline.latest()])?[0].len();
+        Ok(Some((self.latest(), changes as u64)))
+    }
+
+    /// What follows when steps have been closed: who wants to know is told, and the policy is
+    /// applied where enough would go.
+    fn closed(&mut self, steps: impl IntoIterator<Item = (usize, u64)>) {
+        for (step, changes) in steps {
+            if let Some(on_closed) = &self.on_closed {
+                on_closed(step, changes);
+            }
+        }
+        self.apply_retention();
+    }
+
     /// Stores deltas from a hash map. Errors as [`Layer::store_changes`], and those of
     /// [`Delta::from_hashmap`].
     pub fn store_delta(&mut self, t: usize, changes: &HashMap<(i32, i32), f32>) -> Result<()> {
@@ -198,33 +232,27 @@ impl Layer {
         self.store_changes(t, &Delta::from_hashmap(rows, cols, changes)?)
     }
 
-    /// Adds `delta` to the newest step, `t`, or opens step `t` with it. Errors as
-    /// [`Layer::store_changes`]; `NotFinite` for a sum, `ExactMark` for a weight that has one, in
-    /// the step or in `delta`.
-    pub fn accumulate(&mut self, t: usize, delta: &Delta) -> Result<()> {
+    /// Adds `scale` times `delta` to the open step `t`, or opens step `t` with it, which closes one
+    /// that was open before. Errors as [`Layer::store_changes`]; `InvalidScale`; `NotFinite` for a
+    /// product or a sum, `ExactMark` for a weight of `delta` that has one.
+    pub fn accumulate(&mut self, t: usize, delta: &Delta, scale: f32) -> Result<()> {
         self.check_same_shape(delta.shape())?;
         if let Some(&Voxel { row, col, .. }) = delta.marks().first() {
             return Err(Error::ExactMark { row, col, step: t });
         }
-        if t == 0
-            || self
-                .timeline
-                .steps()
-                .back()
-                .is_none_or(|&newest| newest as usize != t)
-        {
-            return self.store_changes(t, delta);
+        let scaled = delta.scaled(scale)?;
+        if self.open && t == self.latest() {
+            let z = self.timeline.z_of(self.timeline.latest());
+            return self.grid.accumulate(z, scaled.deltas());
         }
-        let z = self.timeline.z_of(self.timeline.latest());
-        self.grid
-            .accumulate(z, delta.deltas())
-            .map_err(|error| match error {
-                Error::ExactMark { row, col, .. } => Error::ExactMark { row, col, step: t },
-                other => other,
-            })
+        let before = self.open_step()?;
+        self.insert_step(t, &scaled)?;
+        self.open = true;
+        self.closed(before);
+        Ok(())
     }
 
-    /// Adds `gradient` to one weight of the newest step, or opens step `t` with it. Errors as
+    /// Adds `gradient` to one weight of the open step `t`, or opens step `t` with it. Errors as
     /// [`Layer::accumulate`], and `OutOfShape`.
     pub fn accumulate_temporal_gradient(
         &mut self,
@@ -234,19 +262,17 @@ impl Layer {
         t: usize,
     ) -> Result<()> {
         let (rows, cols) = self.shape();
-        self.accumulate(
-            t,
-            &Delta::from_sorted(
-                rows,
-                cols,
-                vec![Voxel {
-                    row,
-                    col,
-                    value: gradient,
-                }],
-                vec![],
-            )?,
-        )
+        let value = gradient;
+        let delta = Delta::from_sorted(rows, cols, vec![Voxel { row, col, value }], vec![])?;
+        self.accumulate(t, &delta, 1.0)
+    }
+
+    /// Closes the open step and says which it is; `None` where none is open.
+    pub fn commit_accumulated(&mut self) -> Result<Option<usize>> {
+        let open = self.open_step()?;
+        self.open = false;
+        self.closed(open);
+        Ok(open.map(|(step, _)| step))
     }
 
     fn whole(&self) -> Region {
@@ -276,14 +302,56 @@ impl Layer {
     pub fn dense_in_region(&self, t: usize, region: Region) -> Result<DenseWeights> {
         let step = self.timeline.as_of(t)?;
         let shape = region.shape_within(self.shape())?;
-        let values = self
-            .grid
-            .dense_state(&self.timeline.spans_until(step), region)?;
+        let spans = self.timeline.spans_until(step);
+        let mut states = self.grid.dense_states(&spans, &[spans.len()], region)?;
         Ok(DenseWeights {
             timestep: step as usize,
             shape,
-            values,
+            values: states.swap_remove(0),
         })
+    }
+
+    /// The states at several times, in the order of the times, in one walk. Errors: `Pruned`,
+    /// `OutOfMemory`.
+    pub fn dense_at_many(&self, times: &[usize]) -> Result<Vec<DenseWeights>> {
+        let as_of = times.iter().map(|&t| self.timeline.as_of(t));
+        let wanted = as_of.collect::<Result<Vec<i32>>>()?;
+        let mut steps = wanted.clone();
+        steps.sort_unstable();
+        steps.dedup();
+        let (mut spans, mut stops) = (Vec::new(), Vec::new());
+        let mut before = self.timeline.oldest();
+        for &step in &steps {
+            spans.extend(self.timeline.spans_between(before, step));
+            stops.push(spans.len());
+            before = step;
+        }
+        let mut states = self.grid.dense_states(&spans, &stops, self.whole())?;
+        let mut uses = vec![0; steps.len()];
+        let places: Vec<usize> = wanted
+            .iter()
+            .map(|step| steps.partition_point(|other| other < step))
+            .collect();
+        for &place in &places {
+            uses[place] += 1;
+        }
+        let mut found = Vec::with_capacity(times.len());
+        for place in places {
+            uses[place] -= 1;
+            let values = if uses[place] == 0 {
+                std::mem::take(&mut states[place])
+            } else {
+                let mut copy = vec_with_room(states[place].len())?;
+                copy.extend_from_slice(&states[place]);
+                copy
+            };
+            found.push(DenseWeights {
+                timestep: steps[place] as usize,
+                shape: self.shape(),
+                values,
+            });
+        }
+        Ok(found)
     }
 
     /// One weight over time: (t, weight after t) for the base, under its label, and for each
@@ -343,93 +411,31 @@ impl Layer {
         Ok(slices.into_iter().map(|(_, slice)| slice).collect())
     }
 
-    /// Keeps the newest `keep_last` steps and folds the older ones into the base, which takes the
-    /// label of the last one folded.
-    pub fn prune_history(&mut self, keep_last: usize) -> Result<()> {
-        let steps = self.timeline.steps();
-        let Some(&last) = steps
-            .len()
-            .checked_sub(keep_last + 1)
-            .and_then(|i| steps.get(i))
-        else {
-            return Ok(());
+    /// What leads from the state at `from` to that at `to`, bit for bit, whichever is earlier.
+    /// Errors: `Pruned`, `OutOfMemory`.
+    pub fn net_change(&self, from: usize, to: usize) -> Result<Delta> {
+        let states = self.dense_at_many(&[from, to])?;
+        let (rows, cols) = self.shape();
+        DenseDetector::from_base(0.0, rows, cols, &states[0].values)?
+            .compute_changes(&states[1].values)
+    }
+
+    /// The weights that changed in a range of times, ascending by (row, col), and in how many of
+    /// its steps. Errors: `OutOfMemory`.
+    pub fn change_counts(&self, times: RangeInclusive<usize>) -> Result<Vec<((i32, i32), u32)>> {
+        let steps = self.timeline.steps_in(times);
+        let (Some(first), Some(&last)) = (steps.first(), steps.last()) else {
+            return Ok(Vec::new());
         };
-        self.grid.fold(&self.timeline.spans_until(last))?;
-        self.timeline.fold_until(last);
-        Ok(())
-    }
-
-    /// Drops the steps after time `t` and says how many there were. Errors: `Pruned`.
-    pub fn rollback(&mut self, t: usize) -> Result<usize> {
-        let step = self.timeline.as_of(t)?;
-        for span in self.timeline.spans_between(step, self.timeline.latest()) {
-            self.grid.clear(span)?;
-        }
-        Ok(self.timeline.truncate_after(step))
-    }
-
-    /// Writes the layer as `.vdb`, z being the timestep. Errors: `Io`.
-    pub fn export_vdb(&self, path: &Path) -> Result<()> {
-        let steps: Vec<i32> = self.timeline.steps().iter().copied().collect();
-        if self.timeline.ring().is_none() {
-            return self.grid.write_vdb(self.timeline.oldest(), &steps, path);
-        }
-        let mut unrolled = Grid::new(
-            self.name(),
-            self.shape().0,
-            self.shape().1,
-            StorageOptions::default().grid(),
-        )?;
-        self.copy_into(&mut unrolled, |step| step)?;
-        unrolled.write_vdb(self.timeline.oldest(), &steps, path)
-    }
-
-    /// Copies base and slices into an empty grid, where step `t` goes to `z_of(t)`.
-    fn copy_into(&self, grid: &mut Grid, z_of: impl Fn(i32) -> i32) -> Result<()> {
-        let base = self.weights_at_time(self.oldest())?;
-        let voxels: Vec<_> = base
-            .iter()
-            .map(|((row, col), &value)| Voxel { row, col, value })
-            .collect();
-        grid.insert_base(&voxels)?;
-        for &step in self.timeline.steps() {
-            grid.insert_slice(&[], z_of(step), &self.get_delta_layer(step as usize)?)?;
-        }
-        Ok(())
-    }
-
-    /// Reads a layer from a `.vdb`: `name`, or the only one where it is `None`. Into a ring goes
-    /// what it reaches; older steps are folded. For files you trust. Errors: `Io`, `NotALayer`.
-    pub fn open_vdb(path: &Path, name: Option<&str>, options: StorageOptions) -> Result<Self> {
-        let GridFile {
-            grid,
-            oldest,
-            steps,
-        } = Grid::read_vdb(path, name.unwrap_or(""), options.grid())?;
-        let mut layer = Layer {
-            grid,
-            timeline: Timeline::with_steps(oldest, steps),
-        };
-        let Some(ring) = options.ring else {
-            return Ok(layer);
-        };
-        let reach = layer.timeline.latest() - ring.steps();
-        layer.prune_history(
-            layer
-                .timeline
-                .steps()
-                .iter()
-                .filter(|&&step| step > reach)
-                .count(),
-        )?;
-        let (rows, cols) = layer.shape();
-        let mut slots = Grid::new(layer.name(), rows, cols, options.grid())?;
-        layer.copy_into(&mut slots, |step| ring.z_of(step as usize))?;
-        let timeline = layer.timeline.in_ring(ring);
-        Ok(Layer {
-            grid: slots,
-            timeline,
-        })
+        let spans = self.timeline.spans_between(first - 1, last);
+        let counts = self.grid.change_counts(&spans)?;
+        let width = self.shape().1 as usize;
+        Ok(counts
+            .into_iter()
+            .enumerate()
+            .filter(|(_, count)| *count > 0)
+            .map(|(i, count)| (((i / width) as i32, (i % width) as i32), count))
+            .collect())
     }
 
     /// How alike two weights are in when they change: the Jaccard index of their sets of change

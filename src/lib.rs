@@ -6,14 +6,14 @@
 //! plus all deltas up to t, in that order, in IEEE binary32: the same bits whatever the number of
 //! threads, before and after pruning.
 //!
-//! Two things hold layers, and both are used through [`TemporalVDBStorage`] and methods of their
-//! own. [`TemporalStore`] is durable: many named layers, whose history rests compressed in one file,
+//! Two things hold layers, and both are used through [`TemporalVDBStorage`], [`TemporalLayer`] and
+//! methods of their own. [`TemporalStore`] is durable: many named layers, whose history rests compressed in one file,
 //! and any range of which becomes a grid again ([`StoredLayer::grid`]). [`OpenVdbStorage`] keeps one
 //! layer in memory, all of it in grids, for live adaptation; [`DenseDetector`] and
 //! [`DeltaDetector`] find what changed from one set of weights to the next for it.
 //!
 //! ```
-//! use temporal_vdb::{DenseDetector, OpenVdbStorage, TemporalVDBStorage};
+//! use temporal_vdb::{DenseDetector, OpenVdbStorage, TemporalLayer, TemporalVDBStorage};
 //!
 //! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
 //! let storage = OpenVdbStorage::new("mlp.0", 2, 3)?;
@@ -35,6 +35,7 @@ mod co_occurrence;
 mod coordinate;
 mod delta;
 mod dense_detector;
+mod dense_weights;
 mod detector;
 mod dtype;
 mod error;
@@ -46,6 +47,7 @@ pub mod freed_memory;
 mod grid;
 mod history;
 mod layer;
+mod nearest;
 mod openvdb_storage;
 mod region;
 mod retention;
@@ -53,6 +55,7 @@ mod ring;
 mod sparse_weights;
 mod storage;
 mod store;
+mod tags;
 mod temporal_layer;
 mod tensor;
 mod timeline;
@@ -63,11 +66,12 @@ mod zspan;
 pub use coordinate::{Coordinate3D, TemporalCoordinate};
 pub use delta::{Change, Delta};
 pub use dense_detector::DenseDetector;
+pub use dense_weights::DenseWeights;
 pub use detector::DeltaDetector;
 pub use dtype::Dtype;
 pub use error::{Error, ErrorKind, Result};
 pub use figures::Figures;
-pub use layer::{DenseWeights, Layer, StorageOptions};
+pub use layer::{Layer, StorageOptions};
 pub use openvdb_storage::OpenVdbStorage;
 pub use region::Region;
 pub use retention::{Retention, Tier};

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -6,9 +6,10 @@ use std::sync::{Arc, RwLock};
 
 use async_trait::async_trait;
 
+use crate::watch::{Committed, Watch};
 use crate::{
-    Coordinate3D, Delta, DenseWeights, Error, Figures, Layer, Region, Result, SparseWeights,
-    StorageOptions, TemporalVDBStorage, blocking,
+    Coordinate3D, Delta, DenseWeights, Error, Figures, Layer, Pruned, Region, Result, Retention,
+    SparseWeights, StepStream, StorageOptions, TemporalLayer, TemporalVDBStorage, blocking,
 };
 
 /// One layer, in memory, all of it in `openvdb::FloatGrid`s: for live adaptation.
@@ -25,7 +26,11 @@ use crate::{
 #[derive(Clone)]
 pub struct OpenVdbStorage {
     layer: Arc<RwLock<Layer>>,
+    watch: Arc<Watch>,
 }
+
+/// The one layer there is to watch.
+const WATCHED: u32 = 0;
 
 impl OpenVdbStorage {
     /// An empty layer of rows x cols that keeps every step. Errors: `InvalidShape`.
@@ -56,7 +61,8 @@ impl OpenVdbStorage {
     }
 
     /// Writes the layer as `.vdb` for Houdini and vdb_view, z being the timestep: grid `<name>`,
-    /// and `<name>.exact` where there are exact marks. `path` has the old or the whole new file at
+    /// and `<name>.exact` where there are exact marks. Tags and the policy are not written; a step
+    /// that is still open is one like the others there. `path` has the old or the whole new file at
     /// any time, and a write that fails leaves the old one.
     ///
     /// Errors: `Io`.
@@ -91,57 +97,15 @@ impl OpenVdbStorage {
         self.read(|layer| Ok(layer.shape())).await
     }
 
-    /// The base's label: the oldest step that can be asked for.
-    pub async fn oldest(&self) -> Result<usize> {
-        self.read(|layer| Ok(layer.oldest())).await
-    }
-
-    /// The newest step, or `oldest` where there is none.
-    pub async fn latest(&self) -> Result<usize> {
-        self.read(|layer| Ok(layer.latest())).await
-    }
-
-    /// The retained steps of changes, ascending.
-    pub async fn steps(&self) -> Result<Vec<usize>> {
-        self.read(|layer| Ok(layer.steps())).await
+    /// The steps that are closed from now on, in their order, until the last handle of the layer is
+    /// gone: stored ones, and those that were accumulated once they are closed.
+    pub fn subscribe(&self) -> StepStream {
+        self.watch.subscribe(Some(WATCHED))
     }
 
     /// Sizes in memory.
     pub async fn figures(&self) -> Result<Figures> {
         self.read(Layer::figures).await
-    }
-
-    /// Stores the changes of step `t`, exact marks included: the fast twin of `store_delta`.
-    ///
-    /// Errors: `ShapeMismatch`, `InvalidStep`, `StepOutOfOrder`.
-    pub async fn store_changes(&self, t: usize, delta: &Delta) -> Result<()> {
-        let delta = delta.clone();
-        self.write(move |layer| layer.store_changes(t, &delta))
-            .await
-    }
-
-    /// Adds `delta` to the newest step, `t`, or opens step `t` with it. A sum of exactly 0 is no
-    /// change any more. Contributions from several tasks are added one after the other, none is
-    /// lost.
-    ///
-    /// Errors: those of `store_changes`; `NotFinite` for a sum, `ExactMark` for a weight that has
-    /// one, in the step or in `delta`.
-    pub async fn accumulate(&self, t: usize, delta: &Delta) -> Result<()> {
-        let delta = delta.clone();
-        self.write(move |layer| layer.accumulate(t, &delta)).await
-    }
-
-    /// Adds `gradient` to the weight at row `x`, column `y` in the newest step, `timestep`, or
-    /// opens that step with it. Errors: those of `accumulate`, and `OutOfShape`.
-    pub async fn accumulate_temporal_gradient(
-        &self,
-        x: i32,
-        y: i32,
-        gradient: f32,
-        timestep: usize,
-    ) -> Result<()> {
-        self.write(move |layer| layer.accumulate_temporal_gradient(x, y, gradient, timestep))
-            .await
     }
 
     /// The state of a region as of time `t`, rows and columns counted from its corner. Errors:
@@ -151,38 +115,11 @@ impl OpenVdbStorage {
             .await
     }
 
-    /// The state as of time `t`, dense: the fast twin of `weights_at_time`. Errors: `Pruned`,
-    /// `OutOfMemory`.
-    pub async fn dense_at_time(&self, t: usize) -> Result<DenseWeights> {
-        self.read(move |layer| layer.dense_at_time(t)).await
-    }
-
     /// The state of a region as of time `t`, dense. Errors: `Pruned`, `InvalidRegion`,
     /// `OutOfMemory`.
     pub async fn dense_in_region(&self, t: usize, region: Region) -> Result<DenseWeights> {
         self.read(move |layer| layer.dense_in_region(t, region))
             .await
-    }
-
-    /// The changes of step `t`. Errors: `InvalidStep`, `Pruned`, `NoSuchStep`.
-    pub async fn get_delta_layer(&self, t: usize) -> Result<Delta> {
-        self.read(move |layer| layer.get_delta_layer(t)).await
-    }
-
-    /// The changes of the retained steps in a range of times, oldest first.
-    pub async fn deltas_in(&self, times: RangeInclusive<usize>) -> Result<Vec<(usize, Delta)>> {
-        self.read(move |layer| layer.deltas_in(times)).await
-    }
-
-    /// The changes of the newest `n` steps, oldest first.
-    pub async fn recent_deltas(&self, n: usize) -> Result<Vec<(usize, Delta)>> {
-        self.read(move |layer| layer.recent_deltas(n)).await
-    }
-
-    /// Drops the steps after time `t` and says how many there were. Steps after `t` can be stored
-    /// anew. Errors: `Pruned`.
-    pub async fn rollback(&self, t: usize) -> Result<usize> {
-        self.write(move |layer| layer.rollback(t)).await
     }
 
     /// How alike two weights, (row, col) each, are in when they change: the Jaccard index of their
@@ -203,9 +140,19 @@ impl OpenVdbStorage {
 }
 
 impl From<Layer> for OpenVdbStorage {
-    fn from(layer: Layer) -> Self {
+    fn from(mut layer: Layer) -> Self {
+        let watch = Arc::new(Watch::new());
+        let told = Arc::clone(&watch);
+        // Called while the layer is written, so in the order of the steps.
+        layer.tell(Box::new(move |step, changes| {
+            told.tell(Committed {
+                step,
+                layers: Arc::new([(WATCHED, changes)]),
+            });
+        }));
         OpenVdbStorage {
             layer: Arc::new(RwLock::new(layer)),
+            watch,
         }
     }
 }
@@ -261,5 +208,113 @@ impl TemporalVDBStorage for OpenVdbStorage {
     async fn prune_history(&mut self, keep_last: usize) -> Result<()> {
         self.write(move |layer| layer.prune_history(keep_last))
             .await
+    }
+}
+
+#[async_trait]
+impl TemporalLayer for OpenVdbStorage {
+    async fn oldest(&self) -> Result<usize> {
+        self.read(|layer| Ok(layer.oldest())).await
+    }
+
+    async fn steps(&self) -> Result<Vec<usize>> {
+        self.read(|layer| Ok(layer.steps())).await
+    }
+
+    async fn latest(&self) -> Result<usize> {
+        self.read(|layer| Ok(layer.latest())).await
+    }
+
+    async fn store_changes(&self, t: usize, delta: &Delta) -> Result<()> {
+        let delta = delta.clone();
+        self.write(move |layer| layer.store_changes(t, &delta))
+            .await
+    }
+
+    async fn accumulate(&self, t: usize, delta: &Delta, scale: f32) -> Result<()> {
+        let delta = delta.clone();
+        self.write(move |layer| layer.accumulate(t, &delta, scale))
+            .await
+    }
+
+    async fn accumulate_temporal_gradient(
+        &self,
+        x: i32,
+        y: i32,
+        gradient: f32,
+        timestep: usize,
+    ) -> Result<()> {
+        self.write(move |layer| layer.accumulate_temporal_gradient(x, y, gradient, timestep))
+            .await
+    }
+
+    async fn commit_accumulated(&self) -> Result<Option<usize>> {
+        self.write(Layer::commit_accumulated).await
+    }
+
+    async fn rollback(&self, t: usize) -> Result<usize> {
+        self.write(move |layer| layer.rollback(t)).await
+    }
+
+    async fn dense_at_many(&self, times: &[usize]) -> Result<Vec<DenseWeights>> {
+        let times = times.to_vec();
+        self.read(move |layer| layer.dense_at_many(&times)).await
+    }
+
+    async fn dense_at_time(&self, t: usize) -> Result<DenseWeights> {
+        self.read(move |layer| layer.dense_at_time(t)).await
+    }
+
+    async fn get_delta_layer(&self, t: usize) -> Result<Delta> {
+        self.read(move |layer| layer.get_delta_layer(t)).await
+    }
+
+    async fn deltas_in(&self, times: RangeInclusive<usize>) -> Result<Vec<(usize, Delta)>> {
+        self.read(move |layer| layer.deltas_in(times)).await
+    }
+
+    async fn recent_deltas(&self, n: usize) -> Result<Vec<(usize, Delta)>> {
+        self.read(move |layer| layer.recent_deltas(n)).await
+    }
+
+    async fn net_change(&self, from: usize, to: usize) -> Result<Delta> {
+        self.read(move |layer| layer.net_change(from, to)).await
+    }
+
+    async fn change_counts(&self, times: RangeInclusive<usize>) -> Result<Vec<((i32, i32), u32)>> {
+        self.read(move |layer| layer.change_counts(times)).await
+    }
+
+    async fn tag(&self, name: &str, t: usize) -> Result<()> {
+        let name = name.to_owned();
+        self.write(move |layer| layer.tag(&name, t)).await
+    }
+
+    async fn untag(&self, name: &str) -> Result<usize> {
+        let name = name.to_owned();
+        self.write(move |layer| layer.untag(&name)).await
+    }
+
+    async fn tags(&self) -> Result<BTreeMap<String, usize>> {
+        self.read(|layer| Ok(layer.tags())).await
+    }
+
+    async fn set_retention(&self, retention: Retention) -> Result<()> {
+        self.write(move |layer| layer.set_retention(retention))
+            .await
+    }
+
+    async fn retention(&self) -> Result<Retention> {
+        self.read(|layer| Ok(layer.retention().clone())).await
+    }
+
+    async fn prune(&self, retention: &Retention) -> Result<Pruned> {
+        let retention = retention.clone();
+        self.write(move |layer| layer.prune(&retention)).await
+    }
+
+    async fn plan_prune(&self, retention: &Retention) -> Result<Pruned> {
+        let retention = retention.clone();
+        self.read(move |layer| layer.plan_prune(&retention)).await
     }
 }

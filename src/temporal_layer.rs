@@ -9,9 +9,11 @@ use crate::{Delta, DenseWeights, Error, Result, Retention, SparseWeights, Tempor
 /// [`TemporalVDBStorage`], whose promises about failures and cancellation hold here too.
 ///
 /// *Open step.* [`accumulate`](TemporalLayer::accumulate) adds to a step that is still open.
-/// [`commit_accumulated`](TemporalLayer::commit_accumulated) closes it; so does storing a later
-/// step, and then both succeed or nothing is changed. In memory the open step is the newest one and
-/// can be read; a store shows it when it is closed, and only then is it durable.
+/// [`commit_accumulated`](TemporalLayer::commit_accumulated) closes it; so does storing or opening a
+/// later step, and then both succeed or nothing is changed. A step that is stored is closed at once.
+/// In memory the open step is the newest one and can be read; a store shows it when it is closed,
+/// and only then is it durable. Until then it cannot be tagged, and pruning and policies neither
+/// count nor touch it.
 #[async_trait]
 pub trait TemporalLayer: TemporalVDBStorage {
     /// The base's label: the oldest step that can be asked for.
@@ -42,8 +44,8 @@ pub trait TemporalLayer: TemporalVDBStorage {
     /// more. Contributions from several tasks are added one after the other, none is lost, and
     /// given their order the bits are given.
     ///
-    /// Errors: those of `store_changes`; `InvalidScale`; `NotFinite` for a product or a sum,
-    /// `ExactMark` for a weight that has one, in the step or in `delta`.
+    /// Errors: those of `store_changes`, among them `StepOutOfOrder` for a step that is closed;
+    /// `InvalidScale`; `NotFinite` for a product or a sum; `ExactMark` for a `delta` with marks.
     async fn accumulate(&self, t: usize, delta: &Delta, scale: f32) -> Result<()>;
 
     /// Adds `gradient` to the weight at row `x`, column `y` in the open step `timestep`, or opens
@@ -57,7 +59,7 @@ pub trait TemporalLayer: TemporalVDBStorage {
     ) -> Result<()>;
 
     /// Closes the open step and says which it is; `None` where none is open. It is then a step like
-    /// any other. Errors: `OffLattice`, `Io`: it stays open then.
+    /// any other. Errors: `OutOfMemory`; of a store also `OffLattice`, `Io`. It stays open then.
     async fn commit_accumulated(&self) -> Result<Option<usize>>;
 
     /// Drops the steps after time `t` and says how many there were, the open one included. Steps
@@ -132,6 +134,8 @@ pub trait TemporalLayer: TemporalVDBStorage {
     /// Names the state after step `t`, which must be retained, and pins it: no policy drops it,
     /// and `prune_history` and `rollback` refuse to. In a store a tag is of all layers.
     ///
+    /// A name is no number, has no control characters and neither begins nor ends with white space.
+    ///
     /// Errors: `InvalidTag`, `TagExists`, `Pruned`, `NoSuchStep`, `FixedByRing`.
     async fn tag(&self, name: &str, t: usize) -> Result<()>;
 
@@ -141,9 +145,10 @@ pub trait TemporalLayer: TemporalVDBStorage {
     /// The tags, and the steps they are at.
     async fn tags(&self) -> Result<BTreeMap<String, usize>>;
 
-    /// Sets which steps stay from now on. It is applied as steps arrive, in a store behind recording,
-    /// not one by one but once eight steps, or an eighth of what it keeps, would go: until then these
-    /// can still be read. [`prune`](TemporalLayer::prune) applies a policy at once.
+    /// Sets which steps stay from now on. It is applied as steps are closed, not one by one but once
+    /// eight steps, or an eighth of what it keeps, would go: until then these can still be read.
+    /// [`prune`](TemporalLayer::prune) applies a policy at once. A step is stored even where the
+    /// policy could not be applied after it: the next one tries again.
     ///
     /// Errors: `KeepsNothing`, `TiersDoNotNest`, `FixedByRing`.
     async fn set_retention(&self, retention: Retention) -> Result<()>;
@@ -155,7 +160,7 @@ pub trait TemporalLayer: TemporalVDBStorage {
     /// Errors: those of `set_retention`.
     async fn prune(&self, retention: &Retention) -> Result<Pruned>;
 
-    /// What [`prune`](TemporalLayer::prune) would do; nothing is changed.
+    /// What [`prune`](TemporalLayer::prune) would do; nothing is changed. It can take as long.
     async fn plan_prune(&self, retention: &Retention) -> Result<Pruned>;
 }
 
@@ -166,7 +171,7 @@ pub struct Pruned {
     pub steps: Vec<usize>,
     /// The base's label afterwards.
     pub oldest: usize,
-    /// Bytes that become free: of voxels in memory, or in the file, where later steps use them
-    /// again or compaction gives them back.
+    /// Bytes that become free: of grids in memory, or in the file, where later steps use them again
+    /// or compaction gives them back. 0 where merging takes more than it gives.
     pub freed_bytes: u64,
 }

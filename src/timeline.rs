@@ -184,6 +184,12 @@ impl Timeline {
         self.oldest = step;
     }
 
+    /// Of base and steps only some stay, ascending: the first becomes the base.
+    pub(crate) fn keep_only(&mut self, kept: &[i32]) {
+        self.oldest = kept[0];
+        self.steps = kept[1..].iter().copied().collect();
+    }
+
     /// Drops the steps after `step` and says how many there were.
     pub(crate) fn truncate_after(&mut self, step: i32) -> usize {
         let kept = self.steps.partition_point(|&other| other <= step);

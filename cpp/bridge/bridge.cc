@@ -5,6 +5,7 @@
 #include <temporal_vdb/error.h>
 #include <temporal_vdb/fold.h>
 #include <temporal_vdb/insert.h>
+#include <temporal_vdb/prune.h>
 
 #include <cstddef>
 #include <cstring>
@@ -25,6 +26,7 @@ static_assert(sizeof(Region) == 16 && offsetof(Region, row_end) == 4 &&
               offsetof(Region, col_begin) == 8 && offsetof(Region, col_end) == 12);
 static_assert(sizeof(Figures) == 64 && offsetof(Figures, leaves) == 24 &&
               offsetof(Figures, spare_bytes) == 56);
+static_assert(sizeof(FloatSpan) == 16 && offsetof(FloatSpan, size) == 8);
 
 namespace bridge {
 
@@ -145,9 +147,19 @@ void fold(TemporalGrid& grid, rust::Slice<const ZSpan> spans) {
 
 void clear(TemporalGrid& grid, ZSpan span) { temporal_vdb::clear(grid, span); }
 
-void dense_state(const TemporalGrid& grid, rust::Slice<const ZSpan> spans, Region region,
-                 rust::Slice<float> out) {
-    temporal_vdb::dense_state(grid, span(spans), region, span(out));
+void prune(TemporalGrid& grid, std::int32_t base, rust::Slice<const ZSpan> merges) {
+    temporal_vdb::prune(grid, base, span(merges));
+}
+
+std::int64_t growth_by_prune(const TemporalGrid& grid, std::int32_t base,
+                             rust::Slice<const ZSpan> merges) {
+    return temporal_vdb::growth_by_prune(grid, base, span(merges));
+}
+
+void dense_states(const TemporalGrid& grid, rust::Slice<const ZSpan> spans,
+                  rust::Slice<const std::size_t> stops, Region region,
+                  rust::Slice<const FloatSpan> outs) {
+    temporal_vdb::dense_states(grid, span(spans), span(stops), region, span(outs));
 }
 
 std::unique_ptr<SparseState> sparse_state(const TemporalGrid& grid, rust::Slice<const ZSpan> spans,
@@ -196,6 +208,11 @@ rust::Slice<const std::uint64_t> times_offsets(const ChangeTimes& times) {
     return slice(times.offsets);
 }
 rust::Slice<const std::int32_t> times_zs(const ChangeTimes& times) { return slice(times.zs); }
+
+void change_counts(const TemporalGrid& grid, rust::Slice<const ZSpan> spans,
+                   rust::Slice<std::uint32_t> out) {
+    temporal_vdb::change_counts(grid, span(spans), span(out));
+}
 
 void write_vdb(const TemporalGrid& grid, std::int32_t oldest, rust::Slice<const std::int32_t> steps,
                rust::Slice<const std::uint8_t> path) {

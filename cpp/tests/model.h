@@ -5,6 +5,7 @@
 
 #include <temporal_vdb/voxel.h>
 
+#include <cmath>
 #include <map>
 #include <set>
 #include <tuple>
@@ -73,6 +74,22 @@ public:
             }
         }
         for (const ZSpan span : spans) clear(span);
+    }
+
+    /// What pruning has to leave, told by the states before and after each span.
+    void prune(std::int32_t base, const std::vector<ZSpan>& merges) {
+        std::vector<States> before, after;
+        for (const ZSpan span : merges) {
+            before.push_back(span.first == 1 ? states({}) : states({{1, span.first - 1}}));
+            after.push_back(states({{1, span.last}}));
+        }
+        if (base > 0) fold({{1, base}});
+        for (std::size_t i = 0; i < merges.size(); ++i) {
+            clear(merges[i]);
+            for (const Weight& weight : weights_of(before[i], after[i])) {
+                merge(weight, value(before[i], weight), value(after[i], weight), merges[i].last);
+            }
+        }
     }
 
     void clear(ZSpan span) {
@@ -150,6 +167,34 @@ public:
     }
 
 private:
+    static std::set<Weight> weights_of(const States& some, const States& others) {
+        std::set<Weight> weights;
+        for (const States* states : {&some, &others}) {
+            for (const auto& entry : *states) weights.insert(entry.first);
+        }
+        return weights;
+    }
+
+    static float value(const States& states, const Weight& weight) {
+        const auto at = states.find(weight);
+        return at == states.end() ? 0.0f : at->second;
+    }
+
+    /// What leads from one state of a weight to another, as slice z.
+    void merge(const Weight& weight, float from, float to, std::int32_t z) {
+        if (bits_of(from) == bits_of(to)) return;
+        const Place place{weight.first, weight.second, z};
+        float landed = from;
+        const float delta = to - from;
+        if (std::isfinite(delta) && delta != 0.0f) {
+            deltas[place] = delta;
+            landed = from + delta;
+        }
+        const bool exact =
+            std::isfinite(from) && std::isfinite(to) && bits_of(landed) == bits_of(to);
+        if (!exact) marks[place] = to;
+    }
+
     static void set(Voxels& to, std::int32_t z, const std::vector<Voxel>& voxels) {
         for (const Voxel& voxel : voxels) to[{voxel.row, voxel.col, z}] = voxel.value;
     }

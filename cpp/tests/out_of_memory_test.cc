@@ -124,6 +124,28 @@ TEST_CASE("a fold for which there is no memory folds nothing") {
     fail_everywhere(true, [&](TemporalGrid& grid) { fold(grid, spans); });
 }
 
+TEST_CASE("a pruning for which there is no memory keeps all") {
+    const std::vector<ZSpan> merges = {{3, 4}, {6, 9}};
+    fail_everywhere(true, [&](TemporalGrid& grid) { prune(grid, 2, merges); });
+    // The first marks of a layer make the companion grid.
+    fail_everywhere(false, [&](TemporalGrid& grid) {
+        const std::vector<Voxel> there = {{0, 0, 1.0f}, {9, 140, 1e8f}};
+        const std::vector<Voxel> back = {{0, 0, 1e-9f}, {9, 140, -1e8f}};
+        // Made anew for each failure: what is not pruned is dropped again, so that nothing shows.
+        const long left = std::exchange(allocations_left, -1);
+        insert_slice(grid, {}, 7, there, {});
+        insert_slice(grid, {}, 300, back, {});
+        allocations_left = left;
+        try {
+            prune(grid, 0, std::vector<ZSpan>{{1, 300}});
+        } catch (...) {
+            CHECK(grid.exact() == nullptr);
+            clear(grid, {1, 300});
+            throw;
+        }
+    });
+}
+
 TEST_CASE("a clearing for which there is no memory clears nothing") {
     fail_everywhere(true, [&](TemporalGrid& grid) { clear(grid, {2, 8}); });
 }

@@ -30,7 +30,7 @@ public:
 
     void live(int calls) {
         for (int i = 0; i < calls; ++i) {
-            switch (random_.below(10)) {
+            switch (random_.below(11)) {
                 case 0:
                 case 1:
                 case 2:
@@ -54,6 +54,9 @@ public:
                     break;
                 case 9:
                     query_lives();
+                    break;
+                case 10:
+                    prune();
                     break;
             }
         }
@@ -143,6 +146,36 @@ private:
         CHECK(difference(walk_states(twin_->grid, spans_of(0, zs_.size())), before) == "");
     }
 
+    /// Some steps stay; what is between them is merged.
+    void prune() {
+        if (zs_.empty() || slots_ > 0) return;
+        const std::uint32_t thinned = 1 + random_.below(4);
+        std::vector<std::int32_t> kept;
+        std::vector<ZSpan> merges;
+        const std::int32_t base =
+            random_.once_in(2) ? 0 : zs_[random_.below(static_cast<std::uint32_t>(zs_.size()))];
+        std::int32_t before = base;
+        bool gap = false;
+        for (const std::int32_t z : zs_) {
+            if (z <= base) continue;
+            if (z != zs_.back() && !random_.once_in(thinned)) {
+                gap = true;
+                continue;
+            }
+            if (gap) merges.push_back({before + 1, z});
+            kept.push_back(z);
+            before = z;
+            gap = false;
+        }
+        std::vector<States> states;
+        for (const std::int32_t z : kept) states.push_back(twin_->model.states({{1, z}}));
+        twin_->prune(base, merges);
+        zs_ = times_ = kept;
+        for (std::size_t i = 0; i < kept.size(); ++i) {
+            CHECK(difference(walk_states(twin_->grid, {{1, kept[i]}}), states[i]) == "");
+        }
+    }
+
     /// Drops the newest steps.
     void clear() {
         if (zs_.empty() || random_.once_in(2)) return;
@@ -172,6 +205,7 @@ private:
             some(cols(), region.col_begin, region.col_end);
         }
         twin_->check_states(some_spans(), region);
+        if (random_.once_in(3)) twin_->check_many_states(some_spans());
     }
 
     void query_slices() {
@@ -191,6 +225,7 @@ private:
         }
         weights.emplace_back(rows() - 1, cols() - 1);
         twin_->check_lives(weights, some_spans());
+        twin_->check_counts(some_spans());
     }
 
     std::vector<ZSpan> some_spans() {

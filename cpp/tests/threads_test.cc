@@ -60,6 +60,26 @@ TEST_CASE("threads share the changing of a large layer") {
     }
 }
 
+TEST_CASE("threads share the pruning of a large layer") {
+    for (const int threads : {1, 2}) {
+        CAPTURE(threads);
+        Random random(107);
+        Twin twin = large(threads);
+        twin.insert_slice(200, random.deltas(rows, cols, 12000));
+        twin.insert_slice(257, random.deltas(rows, cols, 12000), random.values(rows, cols, 9000));
+        twin.check_many_states({{1, 3}, {4, 8}, {9, 300}});
+        twin.check_counts({{8, 257}, {1, 7}});
+        const auto middle = twin.model.states({{1, 8}});
+        const auto latest = twin.model.states({{1, 257}});
+        twin.prune(3, {{4, 8}, {9, 257}});
+        CHECK(difference(walk_states(twin.grid, {{1, 8}}), middle) == "");
+        CHECK(difference(walk_states(twin.grid, {{1, 257}}), latest) == "");
+        twin.prune(257, {});
+        CHECK(twin.grid.exact() == nullptr);
+        twin.check_states({});
+    }
+}
+
 TEST_CASE("threads share the adopting of a large grid") {
     for (const int threads : {1, 2}) {
         CAPTURE(threads);

@@ -9,6 +9,7 @@
 #include <temporal_vdb/error.h>
 #include <temporal_vdb/fold.h>
 #include <temporal_vdb/insert.h>
+#include <temporal_vdb/prune.h>
 #include <temporal_vdb/slices.h>
 #include <temporal_vdb/state.h>
 
@@ -26,6 +27,12 @@ std::optional<Error> error_of(const Call& call) {
         return error;
     }
     return std::nullopt;
+}
+
+/// One state, dense.
+inline void dense_state(const TemporalGrid& grid, Span<const ZSpan> spans, Region region,
+                        FloatSpan out) {
+    dense_states(grid, spans, {&spans.size, 1}, region, {&out, 1});
 }
 
 /// The numbers of threads that tests try: alone, two, as many as there are.
@@ -91,6 +98,17 @@ public:
         check();
     }
 
+    /// The memory has to change as was foretold.
+    void prune(std::int32_t base, const std::vector<ZSpan>& merges) {
+        const auto bytes = [this] { return static_cast<std::int64_t>(figures(grid).memory_bytes); };
+        const std::int64_t expected = bytes() + growth_by_prune(grid, base, merges);
+        check();
+        temporal_vdb::prune(grid, base, merges);
+        model.prune(base, merges);
+        check();
+        CHECK(bytes() == expected);
+    }
+
     void clear(ZSpan span) {
         temporal_vdb::clear(grid, span);
         model.clear(span);
@@ -130,6 +148,38 @@ public:
     }
 
     void check_states(const std::vector<ZSpan>& spans) const { check_states(spans, whole()); }
+
+    /// The states after none, one, two, ... of the spans, made at once.
+    void check_many_states(const std::vector<ZSpan>& spans) const {
+        const auto size = static_cast<std::size_t>(grid.rows()) * grid.cols();
+        std::vector<std::vector<float>> states(spans.size() + 1, std::vector<float>(size));
+        std::vector<std::size_t> stops;
+        std::vector<FloatSpan> outs;
+        for (std::size_t i = 0; i < states.size(); ++i) {
+            stops.push_back(i);
+            outs.emplace_back(states[i].data(), size);
+        }
+        dense_states(grid, spans, stops, whole(), outs);
+        for (const std::size_t stop : stops) {
+            CAPTURE(stop);
+            const std::vector<ZSpan> some(spans.begin(),
+                                          spans.begin() + static_cast<std::ptrdiff_t>(stop));
+            std::vector<float> single(size);
+            dense_state(grid, some, whole(), {single.data(), size});
+            CHECK(difference(states[stop], single) == "");
+        }
+    }
+
+    void check_counts(const std::vector<ZSpan>& spans) const {
+        std::vector<std::uint32_t> counts(static_cast<std::size_t>(grid.rows()) * grid.cols());
+        change_counts(grid, spans, {counts.data(), counts.size()});
+        std::vector<std::uint32_t> expected(counts.size());
+        for (const Weight& weight : model.weights()) {
+            expected[static_cast<std::size_t>(weight.first) * grid.cols() + weight.second] =
+                static_cast<std::uint32_t>(model.change_times(weight, spans).size());
+        }
+        CHECK(counts == expected);
+    }
 
     /// Slices of both trees, and the life of some weights.
     void check_slices(const std::vector<std::int32_t>& zs) const {

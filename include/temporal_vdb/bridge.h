@@ -47,9 +47,13 @@ void insert_slice(TemporalGrid& grid, rust::Slice<const ZSpan> fold, std::int32_
 void accumulate(TemporalGrid& grid, std::int32_t z, rust::Slice<const Voxel> voxels);
 void fold(TemporalGrid& grid, rust::Slice<const ZSpan> spans);
 void clear(TemporalGrid& grid, ZSpan span);
+void prune(TemporalGrid& grid, std::int32_t base, rust::Slice<const ZSpan> merges);
+std::int64_t growth_by_prune(const TemporalGrid& grid, std::int32_t base,
+                             rust::Slice<const ZSpan> merges);
 
-void dense_state(const TemporalGrid& grid, rust::Slice<const ZSpan> spans, Region region,
-                 rust::Slice<float> out);
+void dense_states(const TemporalGrid& grid, rust::Slice<const ZSpan> spans,
+                  rust::Slice<const std::size_t> stops, Region region,
+                  rust::Slice<const FloatSpan> outs);
 std::unique_ptr<SparseState> sparse_state(const TemporalGrid& grid, rust::Slice<const ZSpan> spans,
                                           Region region);
 rust::Slice<const std::uint64_t> state_row_offsets(const SparseState& state);
@@ -68,6 +72,8 @@ std::unique_ptr<ChangeTimes> change_times(const TemporalGrid& grid,
                                           rust::Slice<const ZSpan> spans);
 rust::Slice<const std::uint64_t> times_offsets(const ChangeTimes& times);
 rust::Slice<const std::int32_t> times_zs(const ChangeTimes& times);
+void change_counts(const TemporalGrid& grid, rust::Slice<const ZSpan> spans,
+                   rust::Slice<std::uint32_t> out);
 
 void write_vdb(const TemporalGrid& grid, std::int32_t oldest, rust::Slice<const std::int32_t> steps,
                rust::Slice<const std::uint8_t> path);

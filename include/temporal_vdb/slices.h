@@ -36,4 +36,8 @@ struct ChangeTimes {
 ChangeTimes change_times(const TemporalGrid& grid, Span<const Voxel> weights,
                          Span<const ZSpan> spans);
 
+/// Adds to `out` (rows x cols of the grid, row by row) how many slices of `spans` have a delta or a
+/// mark for each weight. Only masks are read.
+void change_counts(const TemporalGrid& grid, Span<const ZSpan> spans, Span<std::uint32_t> out);
+
 }  // namespace temporal_vdb

@@ -15,9 +15,14 @@ namespace temporal_vdb {
 // added. `spans` lists the slices in time order and does not contain z = 0. The same bits come out
 // for any number of threads, since each weight is summed by one of them.
 
-/// Writes the states of a region, row by row, into `out` (rows x cols of the region). `out` must
-/// come zeroed: where the grid has no node, nothing is written.
-void dense_state(const TemporalGrid& grid, Span<const ZSpan> spans, Region region, Span<float> out);
+/// Where a matrix of floats goes.
+using FloatSpan = Span<float>;
+
+/// Writes several states of a region in one walk: that after spans[0..stops[i]], row by row, into
+/// outs[i] (rows x cols of the region). `stops` ascend. `outs` must come zeroed: where the grid has
+/// no node, nothing is written.
+void dense_states(const TemporalGrid& grid, Span<const ZSpan> spans, Span<const std::size_t> stops,
+                  Region region, Span<const FloatSpan> outs);
 
 /// The states of a region whose bits are not those of +0.0, in compressed sparse rows. Rows and
 /// columns count from the region's corner.

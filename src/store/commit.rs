@@ -49,19 +49,25 @@ impl Store {
     pub(crate) fn commit(&self, contents: StepContents) -> Result<Recorded> {
         contents.check()?;
         self.wait_for_sealing()?;
-        let _turn = self.write_turn()?;
-        self.load_heads()?;
-        let mut open = self.open_step();
-        let (step, closed) = self.closed_by(&open, &contents)?;
-        let contents = StepContents {
-            step: Some(step),
-            ..contents
+        let recorded = {
+            let _turn = self.write_turn()?;
+            self.load_heads()?;
+            let mut open = self.open_step();
+            let (step, closed) = self.closed_by(&open, &contents)?;
+            let contents = StepContents {
+                step: Some(step),
+                ..contents
+            };
+            match closed {
+                None => self.commit_in_turn(contents)?,
+                Some(earlier) => {
+                    let recorded = self.commit_both(earlier, contents)?;
+                    *open = None;
+                    recorded
+                }
+            }
         };
-        let Some(earlier) = closed else {
-            return self.commit_in_turn(contents);
-        };
-        let recorded = self.commit_both(earlier, contents)?;
-        *open = None;
+        let _ = self.retain_after_step();
         Ok(recorded)
     }
 
@@ -248,12 +254,14 @@ impl Store {
             match (update, known) {
                 (Update::Tiles(tiles), Some(head)) => {
                     head.latest = step;
+                    head.steps.push(step);
                     head.unsealed += 1;
                     seal |= head.unsealed >= SLAB_STEPS;
                     ieee(|| tiles.into_iter().for_each(|tiles| apply_tiles(head, tiles)));
                 }
                 (Update::Whole(bytes), Some(head)) => {
                     head.latest = step;
+                    head.steps.push(step);
                     head.state = HeadState::Whole(bytes);
                 }
                 (Update::Replace(row, state), Some(head)) => {
@@ -265,6 +273,7 @@ impl Store {
                     heads.layers.push(LayerHead {
                         row,
                         latest: step,
+                        steps: vec![step],
                         unsealed: 0,
                         state,
                     });
@@ -377,6 +386,7 @@ impl Store {
         heads.layers.push(LayerHead {
             row,
             latest: 0,
+            steps: vec![0],
             unsealed: 0,
             state,
         });

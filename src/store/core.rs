@@ -19,6 +19,7 @@ use super::plan::Room;
 use super::reader::Reader;
 use super::region::dense_region;
 use super::report::{LayerInfo, ModelWeights};
+use super::settings::Settings;
 use super::state::State;
 use crate::history::Element;
 use crate::sparse_weights::check_inside;
@@ -358,6 +359,7 @@ impl Store {
             let head = |((layer, at), state): (&(Arc<LayerIndex>, usize), HeadState)| LayerHead {
                 row: LayerRow::clone(&layer.row),
                 latest: layer.steps[*at],
+                steps: layer.steps.clone(),
                 unsealed: layer.steps.len() - layer.unsealed(),
                 state,
             };
@@ -367,6 +369,7 @@ impl Store {
                 layers,
                 latest: commits.iter().map(|commit| commit.step).max(),
                 metadata: newest_metadata(index, usize::MAX).to_owned(),
+                settings: Settings::load(view)?,
             })
         })?;
         *kept = Some(heads);

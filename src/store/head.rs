@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::commit::{TileUpdate, TileUpdates};
 use super::database::{Digest, LayerRow};
 use super::reader::CHUNK_TILES;
+use super::settings::Settings;
 use crate::history::{Element, TILE, Tiling};
 use crate::sparse_weights::vec_with_room;
 use crate::{Error, Result};
@@ -20,6 +21,7 @@ pub(crate) struct Heads {
     pub(crate) latest: Option<i32>,
     /// Metadata of the newest checkpoint, as JSON.
     pub(crate) metadata: String,
+    pub(super) settings: Settings,
 }
 
 impl Heads {
@@ -33,6 +35,8 @@ pub(crate) struct LayerHead {
     pub(crate) row: LayerRow,
     /// The newest step; the base's label where there is none.
     pub(crate) latest: i32,
+    /// The base's label and all steps after it.
+    pub(super) steps: Vec<i32>,
     /// Steps that are not sealed.
     pub(crate) unsealed: usize,
     pub(crate) state: HeadState,

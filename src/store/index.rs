@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::database::{
     CommitRow, Digest, GapRow, GroupRow, KeyframeRow, LayerRow, StateRow, Tip, View,
 };
+use crate::nearest::nearest;
 use crate::{Error, Result};
 
 /// What a store holds, without its weights: its layers and its commits. Belongs to one generation.
@@ -164,38 +165,6 @@ fn check_chain(found: &[CommitRow], mut seq: i64, mut chain: Digest, tip: &Tip) 
             tip.seq
         )))
     }
-}
-
-/// Names that someone who wrote `name` may have meant.
-pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a String>) -> Vec<String> {
-    let mut scored: Vec<(usize, &String)> = names
-        .map(|other| (distance(name, other), other))
-        .filter(|(distance, other)| {
-            *distance <= name.len().max(other.len()) / 3 || other.contains(name)
-        })
-        .collect();
-    scored.sort_unstable();
-    scored
-        .into_iter()
-        .take(3)
-        .map(|(_, other)| other.clone())
-        .collect()
-}
-
-/// Insertions, deletions and replacements that lead from one text to the other (Levenshtein 1966).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 /// The steps of a layer, and where what they changed is.
@@ -472,18 +441,5 @@ impl LayerIndex {
     pub(crate) fn unsealed(&self) -> usize {
         let sealed = self.groups.iter().rfind(|group| group.row.level > 0);
         sealed.map_or(1, |group| group.steps.end)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_misspelt_name_finds_the_one_that_was_meant() {
-        let names = ["fc1.weight", "fc2.weight", "embedding"].map(str::to_owned);
-        assert_eq!(nearest("fc1.wieght", names.iter())[0], "fc1.weight");
-        assert_eq!(nearest("embed", names.iter()), ["embedding"]);
-        assert!(nearest("zzz", names.iter()).is_empty());
     }
 }

@@ -107,11 +107,11 @@ impl Store {
         }
         if eager {
             // One pass does all there is to do.
-            self.apply_retention(true)?;
+            self.retain_exactly()?;
             self.merge_all(&self.jobs(&layers, |layer| self.every_merge(layer))?)?;
             return Ok(());
         }
-        self.apply_retention(false)?;
+
         loop {
             let next = |layer: &LayerIndex| self.next_merge(layer).into_iter().collect();
             let merges = self.jobs(&layers, next)?;

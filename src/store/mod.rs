@@ -246,7 +246,7 @@ impl TemporalStore {
     }
 
     /// Sets which steps of all layers stay from now on; a layer's own policy, set after it, goes
-    /// before it. It is kept in the file, and applied behind recording: see
+    /// before it. It is kept in the file, and applied as steps are committed: see
     /// [`TemporalLayer::set_retention`](crate::TemporalLayer::set_retention).
     ///
     /// Errors: `KeepsNothing`, `TiersDoNotNest`, `ReadOnly`, `Io`.

@@ -68,7 +68,7 @@ impl Store {
         if let Some(open) = open.as_mut().filter(|open| open.step == t)
             && let Some(layer) = open.layers.get_mut(&id)
         {
-            return layer.accumulate(t, &delta.scaled(scale)?);
+            return layer.accumulate(t, delta, scale);
         }
         let (rows, cols) = delta.shape();
         let options = StorageOptions {
@@ -76,7 +76,7 @@ impl Store {
             ..StorageOptions::default()
         };
         let mut layer = Layer::new(&name, rows, cols, options)?;
-        layer.accumulate(t, &delta.scaled(scale)?)?;
+        layer.accumulate(t, delta, scale)?;
         if let Some(open) = open.as_mut().filter(|open| open.step == t) {
             open.layers.insert(id, layer);
             return Ok(());
@@ -94,14 +94,18 @@ impl Store {
     /// Commits the open step, if there is one.
     pub(crate) fn commit_accumulated(&self) -> Result<Option<usize>> {
         self.wait_for_sealing()?;
-        let _turn = self.write_turn()?;
-        self.load_heads()?;
-        let mut open = self.open_step();
-        let Some(step) = open.as_ref() else {
-            return Ok(None);
+        let recorded = {
+            let _turn = self.write_turn()?;
+            self.load_heads()?;
+            let mut open = self.open_step();
+            let Some(step) = open.as_ref() else {
+                return Ok(None);
+            };
+            let recorded = self.commit_in_turn(step.contents()?)?;
+            *open = None;
+            recorded
         };
-        let recorded = self.commit_in_turn(step.contents()?)?;
-        *open = None;
+        let _ = self.retain_after_step();
         Ok(Some(recorded.step))
     }
 

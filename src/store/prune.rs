@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::core::{Store, by_width};
 use super::database::{Batch, GapRow, KeyframeRow, LayerRow};
+use super::head::LayerHead;
 use super::index::{Group, Index, LayerIndex};
 use super::job::Job;
 use super::options::Codec;
@@ -34,7 +35,7 @@ impl Store {
                 .steps
                 .len()
                 .saturating_sub(keep_last.saturating_add(1));
-            match settings.pinned(layer).first_key_value() {
+            match settings.pinned(&layer.steps).first_key_value() {
                 Some((&place, &tag)) if place < base => Err(Error::Pinned {
                     step: layer.steps[place] as usize,
                     tag: tag.to_owned(),
@@ -58,25 +59,40 @@ impl Store {
             Some(id) => vec![id],
             None => self.read(|_, index| Ok((0..index.tip.layers).collect()))?,
         };
-        let by_policy =
-            |settings: &Settings, layer: &LayerIndex| Ok(settings.retained(layer, retention));
+        let by_policy = |settings: &Settings, layer: &LayerIndex| {
+            Ok(settings.retained(&layer.steps, retention))
+        };
         self.prune_in_turn(&ids, by_policy, dry)
     }
 
-    /// Applies the policies that were set, where at least so many steps would go that it pays, or
-    /// any where `exactly`. For whoever has the right to maintain.
-    pub(super) fn apply_retention(&self, exactly: bool) -> Result<()> {
+    /// Applies the policies that were set, where so many steps would go that it pays. Called when a
+    /// step has been stored, which it is even if this fails: the next one tries again.
+    pub(super) fn retain_after_step(&self) -> Result<()> {
+        let due: Vec<u32> = {
+            let heads = self.heads()?;
+            let Some(heads) = heads.as_ref() else {
+                return Ok(());
+            };
+            let layers = heads.layers.iter();
+            let is_due =
+                |head: &&LayerHead| heads.settings.is_due(&head.row.name, &head.steps, false);
+            layers.filter(is_due).map(|head| head.row.id).collect()
+        };
+        if due.is_empty() {
+            return Ok(());
+        }
+        let _alone = self.maintenance_turn();
+        self.retain(&due)
+    }
+
+    /// Applies the policies that were set to the last step. For whoever has the right to maintain.
+    pub(super) fn retain_exactly(&self) -> Result<()> {
         let due = self.read(|view, index| {
             let settings = Settings::load(view)?;
             let mut due = Vec::new();
             for row in index.layers.iter() {
-                let retention = settings.retention_of(&row.name);
-                if *retention == Retention::KeepAll {
-                    continue;
-                }
                 let layer = index.layer(view, row.id)?;
-                let goes = layer.steps.len() - settings.retained(&layer, retention).len();
-                if goes >= if exactly { 1 } else { retention.batch() } {
+                if settings.is_due(&row.name, &layer.steps, true) {
                     due.push(row.id);
                 }
             }
@@ -85,10 +101,15 @@ impl Store {
         if due.is_empty() {
             return Ok(());
         }
+        self.retain(&due)
+    }
+
+    fn retain(&self, ids: &[u32]) -> Result<()> {
         let by_policy = |settings: &Settings, layer: &LayerIndex| {
-            Ok(settings.retained(layer, settings.retention_of(&layer.row.name)))
+            let retention = settings.retention_of(&layer.row.name);
+            Ok(settings.retained(&layer.steps, retention))
         };
-        self.prune_in_turn(&due, by_policy, false).map(|_| ())
+        self.prune_in_turn(ids, by_policy, false).map(|_| ())
     }
 
     /// Drops the steps of some layers whose places are not among those that `choose` gives. Whoever
@@ -167,6 +188,7 @@ impl Store {
                 let head = &mut heads.layers[id as usize];
                 head.unsealed = layer.steps.len() - layer.unsealed();
                 head.row = LayerRow::clone(&layer.row);
+                head.steps.clone_from(&layer.steps);
             }
             Ok(())
         })

@@ -36,7 +36,7 @@ impl Store {
                 } else {
                     layer.as_of(t)? + 1
                 };
-                if let Some((&place, &tag)) = settings.pinned(&layer).range(stays..).next() {
+                if let Some((&place, &tag)) = settings.pinned(&layer.steps).range(stays..).next() {
                     return Err(Error::Pinned {
                         step: layer.steps[place] as usize,
                         tag: tag.to_owned(),

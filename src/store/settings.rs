@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::database::{Batch, SettingsRow, View};
-use super::index::{LayerIndex, nearest};
+use crate::nearest::nearest;
 use crate::{Error, Result, Retention};
 
 /// What was set for a store: names of steps, and which steps stay.
@@ -76,21 +76,35 @@ impl Settings {
     }
 
     /// The places of a layer's steps that answer for tags.
-    pub(super) fn pinned(&self, layer: &LayerIndex) -> BTreeMap<usize, &str> {
+    pub(super) fn pinned(&self, steps: &[i32]) -> BTreeMap<usize, &str> {
+        let place = |tagged: usize| {
+            let after = steps.partition_point(|step| *step as usize <= tagged);
+            after.checked_sub(1)
+        };
         let tags = self.tags.iter();
-        let places =
-            tags.filter_map(|(name, step)| Some((layer.as_of(*step).ok()?, name.as_str())));
-        places.collect()
+        tags.filter_map(|(name, step)| Some((place(*step)?, name.as_str())))
+            .collect()
     }
 
     /// The places of a layer's steps that a policy keeps.
-    pub(super) fn retained(&self, layer: &LayerIndex, retention: &Retention) -> Vec<usize> {
+    pub(super) fn retained(&self, steps: &[i32], retention: &Retention) -> Vec<usize> {
         let pinned: BTreeSet<i32> = self
-            .pinned(layer)
+            .pinned(steps)
             .into_keys()
-            .map(|place| layer.steps[place])
+            .map(|place| steps[place])
             .collect();
-        retention.retained(&layer.steps, |step| pinned.contains(&step))
+        retention.retained(steps, |step| pinned.contains(&step))
+    }
+
+    /// Whether so many of a layer's steps would go by its policy that it pays to apply it; any at
+    /// all where `exactly`.
+    pub(super) fn is_due(&self, name: &str, steps: &[i32], exactly: bool) -> bool {
+        let retention = self.retention_of(name);
+        if *retention == Retention::KeepAll {
+            return false;
+        }
+        let least = if exactly { 1 } else { retention.batch() };
+        steps.len() > least && steps.len() - self.retained(steps, retention).len() >= least
     }
 
     /// Where a tag is.
@@ -103,17 +117,6 @@ impl Settings {
                 nearest: nearest(name, self.tags.keys()),
             })
     }
-}
-
-/// A name that is no number, so that a step and a tag cannot be taken for each other.
-pub(crate) fn check_tag(name: &str) -> Result<()> {
-    let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number || name.trim() != name || name.chars().any(char::is_control) {
-        return Err(Error::InvalidTag {
-            name: name.to_owned(),
-        });
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -140,18 +143,6 @@ mod tests {
                 Settings::parse(&row(tags, retention)),
                 None,
                 "{tags} {retention}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_tag_is_no_number() {
-        for name in ["best", "v1.0", "after warm-up", "1e3", "ü"] {
-            check_tag(name).unwrap();
-        }
-        for name in ["", "7", "0042", " a", "a\n", "a\tb"] {
-            assert!(
-                matches!(check_tag(name), Err(Error::InvalidTag { name: found }) if found == name)
             );
         }
     }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::core::Store;
 use super::database::View;
 use super::index::Index;
-use super::settings::{Settings, check_tag};
+use super::settings::Settings;
+use crate::tags::check_tag;
 use crate::{Error, Result, Retention};
 
 impl Store {
@@ -77,13 +78,17 @@ impl Store {
         change: impl FnOnce(&View, &Index, &mut Settings) -> Result<T>,
     ) -> Result<T> {
         let _turn = self.write_turn()?;
-        self.database().write(self.options().durability, |batch| {
+        let (settings, result) = self.database().write(self.options().durability, |batch| {
             let index = self.index_of(batch)?;
             let mut settings = Settings::load(batch)?;
             let result = change(batch, &index, &mut settings)?;
             settings.save(batch)?;
-            Ok(result)
-        })
+            Ok((settings, result))
+        })?;
+        if let Some(heads) = self.heads_mut()?.as_mut() {
+            heads.settings = settings;
+        }
+        Ok(result)
     }
 
     /// Whether any layer has a step, the bases' labels included.

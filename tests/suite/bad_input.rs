@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use temporal_vdb::{
-    Delta, Error, ErrorKind, Layer, OpenVdbStorage, Region, Ring, SparseWeights, StorageOptions,
+    Delta, Error, ErrorKind, Layer, OpenVdbStorage, Region, Retention, Ring, SparseWeights,
+    StorageOptions, Tier,
 };
 
 fn layer() -> Layer {
@@ -97,24 +98,26 @@ fn rollback_goes_no_further_than_the_base() {
 }
 
 #[test]
-fn accumulation_goes_into_the_newest_step_only() {
+fn accumulation_goes_into_the_open_step_only() {
     let mut layer = layer();
+    for closed in [5, 9] {
+        let error = layer
+            .accumulate_temporal_gradient(0, 0, 1.0, closed)
+            .unwrap_err();
+        assert!(
+            matches!(error, Error::StepOutOfOrder { step, latest: 9 } if step == closed),
+            "{error}"
+        );
+    }
     let error = layer
-        .accumulate_temporal_gradient(0, 0, 1.0, 5)
-        .unwrap_err();
-    assert!(
-        matches!(error, Error::StepOutOfOrder { step: 5, latest: 9 }),
-        "{error}"
-    );
-    let error = layer
-        .accumulate_temporal_gradient(0, 4, 1.0, 9)
+        .accumulate_temporal_gradient(0, 4, 1.0, 10)
         .unwrap_err();
     assert!(
         matches!(error, Error::OutOfShape { row: 0, col: 4, .. }),
         "{error}"
     );
     let error = layer
-        .accumulate_temporal_gradient(0, 1, f32::NAN, 9)
+        .accumulate_temporal_gradient(0, 1, f32::NAN, 10)
         .unwrap_err();
     assert!(
         matches!(error, Error::NotFinite { row: 0, col: 1, .. }),
@@ -124,69 +127,268 @@ fn accumulation_goes_into_the_newest_step_only() {
         layer.accumulate_temporal_gradient(0, 0, 1.0, 0),
         Err(Error::InvalidStep { step: 0 })
     ));
-    let before = layer.get_delta_layer(9).unwrap();
+    assert_eq!(layer.latest(), 9, "nothing was opened");
+    layer.accumulate_temporal_gradient(1, 2, 4.0, 10).unwrap();
+    let before = layer.get_delta_layer(10).unwrap();
     layer
-        .accumulate_temporal_gradient(2, 2, f32::MAX, 9)
+        .accumulate_temporal_gradient(2, 2, f32::MAX, 10)
         .unwrap();
     let error = layer
-        .accumulate_temporal_gradient(2, 2, f32::MAX, 9)
+        .accumulate_temporal_gradient(2, 2, f32::MAX, 10)
         .unwrap_err();
     assert!(
         matches!(error, Error::NotFinite { row: 2, col: 2, value } if value == f32::INFINITY),
         "{error}"
     );
     layer
-        .accumulate_temporal_gradient(2, 2, -f32::MAX, 9)
+        .accumulate_temporal_gradient(2, 2, -f32::MAX, 10)
         .unwrap();
     assert_eq!(
-        layer.get_delta_layer(9).unwrap(),
+        layer.get_delta_layer(10).unwrap(),
         before,
         "a sum of 0 is no change"
     );
     layer.accumulate_temporal_gradient(2, 2, 0.5, 12).unwrap();
     assert_eq!(layer.latest(), 12, "a step after the newest is opened");
+    let error = layer
+        .accumulate_temporal_gradient(2, 2, 0.5, 10)
+        .unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::StepOutOfOrder {
+                step: 10,
+                latest: 12
+            }
+        ),
+        "{error}"
+    );
+    assert_eq!(layer.commit_accumulated().unwrap(), Some(12));
+    assert_eq!(layer.commit_accumulated().unwrap(), None);
+    assert!(matches!(
+        layer.accumulate_temporal_gradient(2, 2, 0.5, 12),
+        Err(Error::StepOutOfOrder { .. })
+    ));
 }
 
 #[test]
-fn accumulation_onto_an_exact_mark() {
+fn a_scale_is_finite_and_so_are_the_products() {
+    let mut layer = layer();
+    let delta = Delta::from_triplets(4, 4, [(1, 1, 1e30), (2, 2, 1e-30)]).unwrap();
+    for scale in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        let error = layer.accumulate(10, &delta, scale).unwrap_err();
+        assert!(
+            matches!(error, Error::InvalidScale { scale: s } if s.to_bits() == scale.to_bits())
+        );
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+    let error = layer.accumulate(10, &delta, -1e10).unwrap_err();
+    assert!(
+        matches!(error, Error::NotFinite { row: 1, col: 1, value } if value == f32::NEG_INFINITY),
+        "{error}"
+    );
+    assert_eq!(layer.latest(), 9);
+    layer.accumulate(10, &delta, 1e-20).unwrap();
+    let changes = layer.get_delta_layer(10).unwrap();
+    assert_eq!(changes.deltas().len(), 1, "1e-50 is 0 in f32");
+    layer.accumulate(10, &delta, 0.0).unwrap();
+    assert_eq!(layer.get_delta_layer(10).unwrap(), changes);
+}
+
+#[test]
+fn what_is_accumulated_has_no_exact_marks() {
     let mut layer = layer();
     let mark = temporal_vdb::Change {
         delta: 0.0,
         exact: Some(f32::INFINITY),
     };
     let marked = Delta::from_changes(4, 4, [((1, 1), mark)]).unwrap();
+    let error = layer.accumulate(10, &marked, 1.0).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::ExactMark {
+                row: 1,
+                col: 1,
+                step: 10
+            }
+        ),
+        "{error}"
+    );
     layer.store_changes(10, &marked).unwrap();
     assert!(layer.has_exact_marks());
-    let error = layer
-        .accumulate_temporal_gradient(1, 1, 1.0, 10)
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::ExactMark {
-                row: 1,
-                col: 1,
-                step: 10
-            }
-        ),
-        "{error}"
-    );
-    let error = layer.accumulate(10, &marked).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            Error::ExactMark {
-                row: 1,
-                col: 1,
-                step: 10
-            }
-        ),
-        "{error}"
-    );
     layer.rollback(9).unwrap();
     assert!(
         !layer.has_exact_marks(),
         "the companion grid goes with the last mark"
+    );
+}
+
+#[test]
+fn names_of_tags_can_be_told_from_steps() {
+    let mut layer = layer();
+    for name in [
+        "", "7", "0012", " best", "best ", "\tbest", "a\nb", "a\u{7f}",
+    ] {
+        let error = layer.tag(name, 5).unwrap_err();
+        assert!(
+            matches!(&error, Error::InvalidTag { name: found } if found == name),
+            "{error}"
+        );
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
+    for name in ["best", "v2", "step 5", "läuft", "1.5", "-3"] {
+        layer.tag(name, 5).unwrap();
+    }
+    let error = layer.tag("best", 9).unwrap_err();
+    assert!(
+        matches!(&error, Error::TagExists { name, step: 5 } if name == "best"),
+        "{error}"
+    );
+    let error = layer.untag("bets").unwrap_err();
+    assert_eq!(error.to_string(), "there is no tag 'bets'");
+    let error = layer.untag("stop 5").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "there is no tag 'stop 5': is it 'step 5'?"
+    );
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    for (t, before, after) in [
+        (3, Some(2), Some(5)),
+        (1, Some(0), Some(2)),
+        (99, Some(9), None),
+    ] {
+        let error = layer.tag("new", t).unwrap_err();
+        assert!(
+            matches!(error, Error::NoSuchStep { step, before: b, after: a } if (step, b, a) == (t, before, after)),
+            "{error}"
+        );
+    }
+    layer.accumulate_temporal_gradient(0, 0, 1.0, 12).unwrap();
+    assert!(
+        matches!(
+            layer.tag("new", 12),
+            Err(Error::NoSuchStep {
+                step: 12,
+                before: Some(9),
+                after: None
+            })
+        ),
+        "the open step can still change"
+    );
+    layer.untag("best").unwrap();
+    assert_eq!(layer.tags().len(), 5);
+}
+
+#[test]
+fn a_tagged_step_is_not_pruned_nor_rolled_back() {
+    let mut layer = layer();
+    layer.tag("start", 0).unwrap();
+    layer.tag("best", 5).unwrap();
+    for keep in [0, 1, 2] {
+        let error = layer.prune_history(keep).unwrap_err();
+        assert!(
+            matches!(&error, Error::Pinned { step: 0, tag } if tag == "start"),
+            "{error}"
+        );
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+    }
+    assert_eq!(layer.untag("start").unwrap(), 0);
+    let error = layer.prune_history(0).unwrap_err();
+    assert!(
+        matches!(&error, Error::Pinned { step: 5, tag } if tag == "best"),
+        "{error}"
+    );
+    let error = layer.rollback(4).unwrap_err();
+    assert!(
+        matches!(&error, Error::Pinned { step: 5, tag } if tag == "best"),
+        "{error}"
+    );
+    assert_eq!(layer.steps(), [2, 5, 9]);
+    assert_eq!(layer.rollback(5).unwrap(), 1);
+    layer.prune_history(0).unwrap(); // the base that it becomes
+    assert_eq!((layer.oldest(), layer.steps()), (5, vec![]));
+    assert_eq!(layer.tags()["best"], 5);
+}
+
+#[test]
+fn policies_that_keep_nothing_or_do_not_nest() {
+    let mut layer = layer();
+    let tier = |steps, every| Tier { steps, every };
+    let nothing = [
+        Retention::KeepLast(0),
+        Retention::Tiered(vec![]),
+        Retention::Tiered(vec![tier(0, 1)]),
+        Retention::Tiered(vec![tier(1, 0)]),
+    ];
+    for policy in nothing {
+        for error in [
+            layer.prune(&policy).unwrap_err(),
+            layer.plan_prune(&policy).unwrap_err(),
+            layer.set_retention(policy.clone()).unwrap_err(),
+        ] {
+            assert!(matches!(&error, Error::KeepsNothing { retention } if *retention == policy));
+        }
+    }
+    let apart = Retention::Tiered(vec![tier(2, 2), tier(1, 3)]);
+    assert!(matches!(
+        layer.prune(&apart),
+        Err(Error::TiersDoNotNest {
+            finer: 2,
+            coarser: 3
+        })
+    ));
+    assert!(layer.set_retention(apart).is_err());
+    assert_eq!(*layer.retention(), Retention::KeepAll);
+    assert_eq!(layer.steps(), [2, 5, 9]);
+}
+
+#[test]
+fn a_ring_decides_alone_what_stays() {
+    let options = StorageOptions {
+        ring: Some(Ring::new(4).unwrap()),
+        ..StorageOptions::default()
+    };
+    let mut layer = Layer::new("w", 1, 1, options).unwrap();
+    layer
+        .store_changes(1, &Delta::empty(1, 1).unwrap())
+        .unwrap();
+    let fixed = |result: temporal_vdb::Result<()>| {
+        let error = result.unwrap_err();
+        assert!(matches!(error, Error::FixedByRing { length: 4 }), "{error}");
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+    };
+    fixed(layer.tag("best", 1));
+    for policy in ["last 3", "tiers 1,1@10"] {
+        let policy: Retention = policy.parse().unwrap();
+        fixed(layer.prune(&policy).map(|_| ()));
+        fixed(layer.plan_prune(&policy).map(|_| ()));
+        fixed(layer.set_retention(policy));
+    }
+    layer.set_retention(Retention::KeepAll).unwrap();
+    let pruned = layer.prune(&Retention::KeepAll).unwrap();
+    assert!(pruned.steps.is_empty());
+    layer.prune_history(0).unwrap();
+    assert_eq!(layer.oldest(), 1);
+}
+
+#[test]
+fn questions_about_what_is_not_retained() {
+    let mut layer = layer();
+    layer.prune_history(2).unwrap();
+    let pruned = |error| matches!(error, Error::Pruned { step: 1, oldest: 2 });
+    assert!(pruned(layer.dense_at_many(&[9, 1, 5]).unwrap_err()));
+    assert!(pruned(layer.net_change(1, 5).unwrap_err()));
+    assert!(pruned(layer.net_change(5, 1).unwrap_err()));
+    assert!(pruned(layer.tag("then", 1).unwrap_err()));
+    assert!(layer.dense_at_many(&[]).unwrap().is_empty());
+    assert!(layer.change_counts(0..=2).unwrap().is_empty());
+    #[expect(clippy::reversed_empty_ranges)]
+    let none = 9..=5;
+    assert!(layer.change_counts(none).unwrap().is_empty());
+    assert_eq!(
+        layer.change_counts(0..=usize::MAX).unwrap(),
+        [((0, 0), 1), ((1, 2), 1)]
     );
 }
 
@@ -224,7 +426,11 @@ fn shapes_must_agree() {
         }
     ));
     assert_eq!(error.kind(), ErrorKind::Conflict);
-    assert!(layer.accumulate(9, &Delta::empty(5, 4).unwrap()).is_err());
+    assert!(
+        layer
+            .accumulate(10, &Delta::empty(5, 4).unwrap(), 1.0)
+            .is_err()
+    );
     assert!(
         layer
             .store_base(&SparseWeights::from_dense(1, 1, &[0.0]).unwrap())

@@ -51,7 +51,7 @@ fn record_and_read(run: &[Vec<f32>]) -> Vec<u32> {
     }
     let third = Delta::from_triplets(rows, cols, [(0, 0, 1.0 / 3.0), (1, 1, tiny(5))]).unwrap();
     for _ in 0..3 {
-        layer.accumulate(13, &third).unwrap();
+        layer.accumulate(13, &third, 1.5).unwrap();
     }
     let mut bits = Vec::new();
     let mut add = |values: &[f32]| bits.extend(values.iter().map(|value| value.to_bits()));
@@ -63,6 +63,19 @@ fn record_and_read(run: &[Vec<f32>]) -> Vec<u32> {
         .iter()
         .map(|entry| entry.1)
         .collect::<Vec<_>>());
+    let merged = layer.net_change(3, 11).unwrap();
+    add(&merged
+        .deltas()
+        .iter()
+        .map(|voxel| voxel.value)
+        .collect::<Vec<_>>());
+    layer.commit_accumulated().unwrap();
+    layer.prune(&"tiers 2,4@3".parse().unwrap()).unwrap();
+    for (_, delta) in layer.recent_deltas(usize::MAX).unwrap() {
+        for voxels in [delta.deltas(), delta.marks()] {
+            add(&voxels.iter().map(|voxel| voxel.value).collect::<Vec<_>>());
+        }
+    }
     layer.prune_history(4).unwrap();
     add(&layer.weights_at_time(13).unwrap().to_dense().unwrap());
     let mut sparse = DeltaDetector::new(0.0).unwrap();

@@ -4,7 +4,7 @@
 use std::num::NonZeroUsize;
 
 use proptest::prelude::*;
-use temporal_vdb::{Change, Delta, Layer, Region, Ring, SparseWeights, StorageOptions};
+use temporal_vdb::{Change, Delta, Layer, Region, Retention, Ring, SparseWeights, StorageOptions};
 
 use crate::model::Model;
 
@@ -19,8 +19,18 @@ enum Operation {
     StoreBase(Vec<Raw>),
     /// At latest + gap; a gap of 0 is out of order.
     StoreChanges(usize, Vec<Raw>),
-    Accumulate(usize, Vec<Raw>),
+    Accumulate(usize, Vec<Raw>, f32),
+    CommitAccumulated,
     Prune(usize),
+    PruneTo(&'static str),
+    SetRetention(&'static str),
+    /// A name, at latest - this.
+    Tag(&'static str, usize),
+    Untag(&'static str),
+    /// Questions about latest - each of these.
+    NetChange(usize, usize),
+    AtMany(Vec<usize>),
+    Counts(usize, usize),
     /// To latest - this.
     Rollback(usize),
     /// Through a .vdb file, into the same kind of layer.
@@ -58,12 +68,35 @@ fn operation() -> impl Strategy<Value = Operation> {
         1 => raw_changes().prop_map(Operation::StoreBase),
         8 => (prop_oneof![6 => Just(1usize), 2 => 0..12usize, 1 => 0..5000usize], raw_changes())
             .prop_map(|(gap, raw)| Operation::StoreChanges(gap, raw)),
-        3 => (0..2usize, raw_changes()).prop_map(|(gap, raw)| Operation::Accumulate(gap, raw)),
+        5 => (0..2usize, raw_changes(), prop_oneof![Just(1.0), number(), bits()])
+            .prop_map(|(gap, raw, scale)| Operation::Accumulate(gap, raw, scale)),
+        1 => Just(Operation::CommitAccumulated),
         1 => (0..6usize).prop_map(Operation::Prune),
+        3 => prop::sample::select(POLICIES.to_vec()).prop_map(Operation::PruneTo),
+        2 => prop::sample::select(POLICIES.to_vec()).prop_map(Operation::SetRetention),
+        2 => (prop::sample::select(NAMES.to_vec()), 0..9usize)
+            .prop_map(|(name, back)| Operation::Tag(name, back)),
+        1 => prop::sample::select(NAMES.to_vec()).prop_map(Operation::Untag),
+        1 => (0..9usize, 0..9usize).prop_map(|(from, to)| Operation::NetChange(from, to)),
+        1 => prop::collection::vec(0..9usize, 0..6).prop_map(Operation::AtMany),
+        1 => (0..9usize, 0..9usize).prop_map(|(first, last)| Operation::Counts(first, last)),
         1 => (0..6usize).prop_map(Operation::Rollback),
         1 => Just(Operation::Reopen),
     ]
 }
+
+const POLICIES: [&str; 7] = [
+    "all",
+    "last 1",
+    "last 3",
+    "tiers 2,2@3",
+    "tiers 1@2,2@6",
+    "tiers 3,1@8,2@16",
+    "last 20",
+];
+
+/// Names for tags, some of which none can have.
+const NAMES: [&str; 5] = ["best", "before the cut", "12", "", " padded"];
 
 pub fn place((row, col): (i32, i32), shape: (i32, i32)) -> (i32, i32) {
     (row.rem_euclid(shape.0), col.rem_euclid(shape.1))
@@ -121,16 +154,80 @@ fn apply(
                 model.store_changes(step, &delta),
             )
         }
-        Operation::Accumulate(gap, raw) => {
+        Operation::Accumulate(gap, raw, scale) => {
             let (step, delta) = (model.latest() + gap, delta_of(raw, shape, false));
             same_outcome(
-                layer.accumulate(step, &delta),
-                model.accumulate(step, &delta),
+                layer.accumulate(step, &delta, *scale),
+                model.accumulate(step, &delta, *scale),
             )
         }
+        Operation::CommitAccumulated => {
+            prop_assert_eq!(
+                layer.commit_accumulated().unwrap(),
+                model.commit_accumulated()
+            );
+            Ok(())
+        }
         Operation::Prune(keep) => {
-            model.prune_history(*keep);
-            same_outcome(layer.prune_history(*keep), Ok(()))
+            same_outcome(layer.prune_history(*keep), model.prune_history(*keep))
+        }
+        Operation::PruneTo(policy) => {
+            let policy = policy.parse().unwrap();
+            let (planned, expected) = (layer.plan_prune(&policy), model.prune(&policy));
+            let pruned = layer.prune(&policy);
+            if let (Ok(pruned), Ok(expected)) = (&pruned, &expected) {
+                prop_assert_eq!(&pruned.steps, expected);
+                prop_assert_eq!(pruned.oldest, model.oldest());
+                prop_assert_eq!(&planned.unwrap(), pruned, "as planned");
+            }
+            same_outcome(pruned, expected)
+        }
+        Operation::SetRetention(policy) => {
+            let policy: Retention = policy.parse().unwrap();
+            let expected = model.set_retention(&policy);
+            same_outcome(layer.set_retention(policy), expected)
+        }
+        Operation::Tag(name, back) => {
+            let t = model.latest().saturating_sub(*back);
+            same_outcome(layer.tag(name, t), model.tag(name, t))
+        }
+        Operation::Untag(name) => {
+            let (found, expected) = (layer.untag(name), model.untag(name));
+            if let (Ok(found), Ok(expected)) = (&found, &expected) {
+                prop_assert_eq!(found, expected);
+            }
+            same_outcome(found, expected)
+        }
+        Operation::NetChange(from, to) => {
+            let [from, to] = [from, to].map(|back| model.latest().saturating_sub(*back));
+            let (found, expected) = (layer.net_change(from, to), model.net_change(from, to));
+            if let (Ok(found), Ok(expected)) = (&found, &expected) {
+                prop_assert_eq!(found, expected);
+            }
+            same_outcome(found, expected)
+        }
+        Operation::AtMany(backs) => {
+            let times: Vec<usize> = backs
+                .iter()
+                .map(|back| model.latest().saturating_sub(*back))
+                .collect();
+            let singly = times.iter().map(|&t| model.weights_at_time(t));
+            let expected = singly.collect::<temporal_vdb::Result<Vec<_>>>();
+            let found = layer.dense_at_many(&times);
+            if let (Ok(found), Ok(expected)) = (&found, &expected) {
+                prop_assert_eq!(found.len(), expected.len());
+                for (found, expected) in found.iter().zip(expected) {
+                    prop_assert_eq!(Some(found.timestep), expected.timestep());
+                    prop_assert_eq!(&found.to_sparse().unwrap(), expected);
+                }
+            }
+            same_outcome(found, expected)
+        }
+        Operation::Counts(first, last) => {
+            let [first, last] = [first, last].map(|back| model.latest().saturating_sub(*back));
+            let found = layer.change_counts(first..=last).unwrap();
+            prop_assert_eq!(found, model.change_counts(first..=last));
+            Ok(())
         }
         Operation::Rollback(back) => {
             let to = model.latest().saturating_sub(*back);
@@ -145,6 +242,7 @@ fn apply(
             let path = folder.path().join("layer.vdb");
             layer.export_vdb(&path).unwrap();
             *layer = Layer::open_vdb(&path, None, options).unwrap();
+            model.reopen();
             Ok(())
         }
     }
@@ -154,6 +252,7 @@ fn apply(
 fn check_states_and_slices(layer: &Layer, model: &Model) -> Result<(), TestCaseError> {
     let (rows, cols) = layer.shape();
     prop_assert_eq!(layer.steps(), model.steps());
+    prop_assert_eq!(&layer.tags(), model.tags());
     prop_assert_eq!(
         (layer.oldest(), layer.latest()),
         (model.oldest(), model.latest())
@@ -252,8 +351,14 @@ fn large_operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         1 => many_changes().prop_map(Operation::StoreBase),
         6 => (1..9usize, many_changes()).prop_map(|(gap, raw)| Operation::StoreChanges(gap, raw)),
-        2 => (0..2usize, many_changes()).prop_map(|(gap, raw)| Operation::Accumulate(gap, raw)),
+        2 => (0..2usize, many_changes())
+            .prop_map(|(gap, raw)| Operation::Accumulate(gap, raw, 0.5)),
         1 => (0..4usize).prop_map(Operation::Prune),
+        2 => prop::sample::select(vec!["last 2", "tiers 1@3,2@6", "tiers 2@2"])
+            .prop_map(Operation::PruneTo),
+        1 => Just(Operation::NetChange(7, 0)),
+        1 => Just(Operation::AtMany(vec![0, 3, 8, 3])),
+        1 => Just(Operation::Counts(9, 0)),
         1 => (0..9usize).prop_map(Operation::Rollback),
     ]
 }
@@ -266,7 +371,7 @@ proptest! {
         shape in prop::sample::select(SHAPES.to_vec()),
         ring in prop::option::of(2..7usize),
         threads in 1..4usize,
-        operations in prop::collection::vec(operation(), 1..24),
+        operations in prop::collection::vec(operation(), 1..36),
     ) {
         let ring = ring.map(|length| Ring::new(length).unwrap());
         let options = StorageOptions { ring, threads: NonZeroUsize::new(threads), ..StorageOptions::default() };

@@ -98,8 +98,8 @@ impl Stored {
                 same_outcome(found, model.store_changes(step, &delta))
             }
             Operation::Prune(keep) => {
-                model.prune_history(*keep);
-                same_outcome(self.layer().prune_history(*keep).await, Ok(()))
+                let expected = model.prune_history(*keep);
+                same_outcome(self.layer().prune_history(*keep).await, expected)
             }
             Operation::Seal => same_outcome(self.store().seal().await, Ok(())),
             Operation::Compact => same_outcome(self.store().compact().await, Ok(())),

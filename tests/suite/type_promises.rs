@@ -2,12 +2,14 @@
 
 use static_assertions::{assert_impl_all, assert_obj_safe};
 use temporal_vdb::{
-    Delta, DeltaDetector, DenseDetector, Error, Layer, OpenVdbStorage, SparseWeights,
-    TemporalVDBStorage,
+    Delta, DeltaDetector, DenseDetector, Error, Layer, OpenVdbStorage, SparseWeights, StepStream,
+    TemporalLayer, TemporalVDBStorage,
 };
 
 assert_obj_safe!(TemporalVDBStorage);
-assert_impl_all!(OpenVdbStorage: Clone, Send, Sync, TemporalVDBStorage);
+assert_obj_safe!(TemporalLayer);
+assert_impl_all!(OpenVdbStorage: Clone, Send, Sync, TemporalVDBStorage, TemporalLayer);
+assert_impl_all!(StepStream: Send, Sync);
 assert_impl_all!(Layer: Send, Sync);
 assert_impl_all!(SparseWeights: Clone, Send, Sync);
 assert_impl_all!(Delta: Clone, Send, Sync);
@@ -24,4 +26,6 @@ fn futures_are_send() {
     send(&storage.accumulate_temporal_gradient(0, 0, 1.0, 1));
     send(&storage.export_vdb("w.vdb"));
     send(&storage.weights_at_time(0));
+    send(&storage.weights_at_step(0));
+    send(&storage.subscribe().next());
 }

@@ -149,7 +149,7 @@ fn small_calls(criterion: &mut Criterion) {
     });
     let nothing = Delta::empty(256, 256).unwrap();
     group.bench_function("empty batch over the bridge", |bench| {
-        bench.iter(|| layer.accumulate(1000, &nothing).unwrap());
+        bench.iter(|| layer.accumulate(1001, &nothing, 1.0).unwrap());
     });
     group.finish();
 }

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use ndarray::Array2;
-use temporal_vdb::{DenseDetector, OpenVdbStorage, SparseWeights, TemporalVDBStorage};
+use temporal_vdb::{
+    DenseDetector, OpenVdbStorage, SparseWeights, TemporalLayer, TemporalVDBStorage,
+};
 
 use super::sizes;
 

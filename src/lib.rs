@@ -45,6 +45,7 @@ mod float_mode;
 pub mod freed_memory;
 mod grid;
 mod history;
+mod lattice;
 mod layer;
 mod openvdb_storage;
 mod region;

@@ -336,6 +336,11 @@ impl Store {
                 row: LayerRow::clone(&layer.row),
                 latest: layer.steps[*at],
                 unsealed: layer.steps.len() - layer.unsealed(),
+                lattice: layer
+                    .groups
+                    .iter()
+                    .rev()
+                    .find_map(|group| group.row.lattice),
                 state,
             };
             let layers = latest.iter().zip(states).map(head).collect();

@@ -40,9 +40,11 @@ impl Decoder<'_> {
         self.layer.row.tiling()
     }
 
-    pub(crate) fn coder(self) -> Coder {
+    /// Of the changes of a group.
+    pub(crate) fn coder(self, group: &GroupRow) -> Coder {
         Coder {
             dtype: self.layer.row.dtype,
+            lattice: group.lattice,
         }
     }
 

@@ -10,6 +10,7 @@ use super::database::{Digest, LayerRow};
 use super::reader::CHUNK_TILES;
 use crate::Result;
 use crate::history::{Element, TILE, Tiling};
+use crate::lattice::Lattice;
 use crate::sparse_weights::vec_with_room;
 
 /// The latest state of every layer, and what a new step has to come after.
@@ -29,6 +30,8 @@ pub(crate) struct LayerHead {
     pub(crate) latest: i32,
     /// Steps that are not sealed.
     pub(crate) unsealed: usize,
+    /// Of the newest group that has one.
+    pub(crate) lattice: Option<Lattice>,
     pub(crate) state: HeadState,
 }
 

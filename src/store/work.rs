@@ -70,6 +70,7 @@ impl<'a> Work<'a> {
                 level: level_of(steps.len()).max(if job.compacts { 2 } else { 1 }),
                 changes: job.changes,
                 codebook: None,
+                lattice: sources.iter().find_map(|group| group.row.lattice),
                 blobs: BlobWriter::new(1).finish(),
             },
             sources: sources.iter().map(|group| group.row.clone()).collect(),
@@ -197,7 +198,7 @@ impl<'a> Work<'a> {
                     if state.is_empty() {
                         continue;
                     }
-                    let coder = decoder.coder();
+                    let coder = decoder.coder(&part.group.row);
                     ieee(|| {
                         // What comes before the new group's first step.
                         let earlier = self.steps.start.saturating_sub(part.group.steps.start);

@@ -9,6 +9,7 @@ use super::{
     Blobs, CommitRow, Digest, GroupRow, KeyframeRow, LayerRow, StateRow, Tip, View, digest_of,
 };
 use crate::Result;
+use crate::lattice::Lattice;
 
 /// A transaction that writes. What it has put it can also read.
 pub(crate) struct Batch<'c> {
@@ -112,7 +113,7 @@ impl<'c> Batch<'c> {
 
     pub(crate) fn put_group(&self, group: &GroupRow) -> Result<()> {
         self.execute(
-            "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 group.layer,
                 group.first,
@@ -124,6 +125,7 @@ impl<'c> Batch<'c> {
                 group.blobs.bytes as i64,
                 group.changes as i64,
                 group.codebook,
+                group.lattice.map(Lattice::bits),
                 group.blobs.manifest(),
                 group.sum()
             ],

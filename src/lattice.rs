@@ -49,8 +49,20 @@ impl Lattice {
     /// IEEE mode.
     #[inline]
     pub(crate) fn after(self, dtype: Dtype, value: f32, count: i32) -> Option<u32> {
-        let bits = dtype.nearest(value + count as f32 * self.width());
+        let bits = dtype.nearest(value + self.times(count));
         dtype.widen(bits).is_finite().then_some(bits)
+    }
+
+    /// So many steps, as they are added.
+    fn times(self, count: i32) -> f32 {
+        count as f32 * self.width()
+    }
+
+    /// The delta, some steps, that leads from a value to within `bound` of the wanted one, in F32.
+    /// `None` as for `snap`.
+    pub(crate) fn multiple(self, value: f32, wanted: f32, bound: f32) -> Option<f32> {
+        let (count, _) = self.snap(Dtype::F32, value, wanted, bound)?;
+        Some(self.times(count))
     }
 
     /// How many steps lead from a value to within `bound` of the wanted one, not 0, and the bits

@@ -105,7 +105,7 @@ impl Decoder<'_> {
             None => fast::decode(blob, &tiling, run, row.steps),
             Some(codebook) => {
                 let tile = DenseBlock {
-                    dtype: self.layer.row.dtype,
+                    coder: self.coder(row),
                     width: tiling.rect(run.start).width,
                     before,
                     steps: row.steps,

@@ -10,7 +10,7 @@ use super::options::Codec;
 use super::reader::Reader;
 use crate::Result;
 use crate::float_mode::ieee;
-use crate::history::{Element, SLAB_STEPS, TileChanges, TileSet, Tiling, apply};
+use crate::history::{Coder, Element, SLAB_STEPS, TileChanges, TileSet, Tiling, apply};
 
 /// Changes of a sealed blob in the fast coding, about: enough to compress well, few enough for
 /// questions about one weight.
@@ -77,6 +77,11 @@ impl<'a> Work<'a> {
             steps,
             parts: reader.parts(all)?,
         })
+    }
+
+    /// Of its changes.
+    pub(super) fn coder(&self) -> Coder {
+        Decoder { layer: self.layer }.coder(&self.row)
     }
 
     pub(super) fn tiling(&self) -> Tiling {

@@ -79,8 +79,8 @@ impl Lattice {
         let count = ((wanted - f64::from(value)) / f64::from(self.width())).round();
         // Its code must fit into an element.
         let most = f64::from(1 << (8 * dtype.size() - 2));
-        if !(count.abs() < most) {
-            return None; // NaN too
+        if count.is_nan() || count.abs() >= most {
+            return None;
         }
         let count = count as i32;
         let found = |count: i32| {

@@ -70,7 +70,10 @@ impl<'a> Work<'a> {
                 level: level_of(steps.len()).max(if job.compacts { 2 } else { 1 }),
                 changes: job.changes,
                 codebook: None,
-                lattice: sources.iter().find_map(|group| group.row.lattice),
+                lattice: sources
+                    .iter()
+                    .find_map(|group| group.row.lattice)
+                    .filter(|_| job.changes > 0),
                 blobs: BlobWriter::new(1).finish(),
             },
             sources: sources.iter().map(|group| group.row.clone()).collect(),

@@ -1,5 +1,6 @@
-use crate::detector::check_threshold;
+use crate::detector::{check_snapped, check_threshold};
 use crate::float_mode::ieee;
+use crate::lattice::Lattice;
 use crate::sparse_weights::{check_shape, dense_len, vec_with_room};
 use crate::{Delta, Error, Result, Voxel};
 
@@ -11,6 +12,8 @@ use crate::{Delta, Error, Result, Voxel};
 #[derive(Clone, Debug)]
 pub struct DenseDetector {
     threshold: f32,
+    /// What changes are snapped to.
+    lattice: Option<Lattice>,
     shape: (i32, i32),
     state: Vec<f32>,
 }
@@ -25,6 +28,7 @@ impl DenseDetector {
         state.resize(dense_len((rows, cols)), 0.0);
         Ok(DenseDetector {
             threshold,
+            lattice: None,
             shape: (rows, cols),
             state,
         })
@@ -37,6 +41,16 @@ impl DenseDetector {
         detector.check_length(base)?;
         detector.state.copy_from_slice(base);
         Ok(detector)
+    }
+
+    /// Gives deltas that are multiples of one step, about twice the threshold, so that similar
+    /// changes become equal ones. Every state is within the threshold of its weights as before.
+    /// What no multiple leads to near enough gets its exact change. A threshold too small for any
+    /// step (below 2^-127) has no effect here. Errors: `NothingToSnap` where the threshold is 0.
+    pub fn snapped(mut self) -> Result<Self> {
+        check_snapped(self.threshold)?;
+        self.lattice = ieee(|| Lattice::widest(self.threshold, None));
+        Ok(self)
     }
 
     fn check_length(&self, weights: &[f32]) -> Result<()> {
@@ -79,11 +93,20 @@ impl DenseDetector {
                         continue;
                     }
                     let (row, col) = (row as i32, col as i32);
-                    if let Some(step) = step_to(*state, weight, self.threshold) {
-                        deltas.extend(step.delta.map(|value| Voxel { row, col, value }));
-                        marks.extend(step.mark.map(|value| Voxel { row, col, value }));
-                        *state = weight;
+                    let Some(step) = step_to(*state, weight, self.threshold) else {
+                        continue;
+                    };
+                    let multiple = self
+                        .lattice
+                        .and_then(|lattice| lattice.multiple(*state, weight, self.threshold));
+                    if let Some(value) = multiple {
+                        deltas.push(Voxel { row, col, value });
+                        *state += value;
+                        continue;
                     }
+                    deltas.extend(step.delta.map(|value| Voxel { row, col, value }));
+                    marks.extend(step.mark.map(|value| Voxel { row, col, value }));
+                    *state = weight;
                 }
             }
         });
@@ -219,6 +242,24 @@ mod tests {
                 .len(),
             3
         );
+    }
+
+    #[test]
+    fn snapped_deltas_are_multiples_and_lead_to_within_the_threshold() {
+        let refused = DenseDetector::new(0.0, 1, 1).unwrap().snapped();
+        assert!(matches!(refused, Err(Error::NothingToSnap)));
+        let weights = [0.3f32, -0.26, 0.7, 0.2, f32::INFINITY, -1e30];
+        let detector = DenseDetector::new(0.25, 1, 6).unwrap();
+        let mut detector = detector.snapped().unwrap();
+        let changes = detector.compute_changes(&weights).unwrap();
+        let deltas: Vec<_> = changes.deltas().iter().map(|voxel| voxel.value).collect();
+        assert_eq!(deltas, [0.5, -0.5, 0.5, -1e30]);
+        assert_eq!(changes.marks().len(), 1);
+        assert_eq!(
+            detector.state(),
+            [0.5, -0.5, 0.5, 0.0, f32::INFINITY, -1e30]
+        );
+        assert!(detector.compute_changes(&weights).unwrap().is_empty());
     }
 
     #[test]

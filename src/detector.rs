@@ -22,6 +22,16 @@ pub(crate) fn check_threshold(threshold: f32) -> Result<()> {
     }
 }
 
+/// For changes that are snapped.
+pub(crate) fn check_snapped(threshold: f32) -> Result<()> {
+    check_threshold(threshold)?;
+    if threshold > 0.0 {
+        Ok(())
+    } else {
+        Err(Error::NothingToSnap)
+    }
+}
+
 impl DeltaDetector {
     /// Begins with no weights: everything in the first set is an activation. Changes of at most
     /// `threshold` (finite, at least 0) are not worth storing. Errors: `InvalidThreshold`.

@@ -92,6 +92,18 @@ impl Dtype {
         };
         (self.widen(bits).to_bits() == wide).then_some(bits)
     }
+
+    /// The bits of the element nearest to a value, the even one of two; an infinity where it is too
+    /// large, and for a NaN any. For weights. Needs IEEE mode.
+    #[inline]
+    pub(crate) fn nearest(self, value: f32) -> u32 {
+        let wide = value.to_bits();
+        match self {
+            Dtype::Bf16 => wide.wrapping_add(0x7fff + (wide >> 16 & 1)) >> 16,
+            Dtype::F16 => nearest_half(wide),
+            _ => wide,
+        }
+    }
 }
 
 impl fmt::Display for Dtype {
@@ -131,6 +143,19 @@ fn truncate_to_half(wide: u32) -> u32 {
     sign | magnitude
 }
 
+/// The half nearest to a value, the even one of two.
+fn nearest_half(wide: u32) -> u32 {
+    let sign = (wide >> 16) & 0x8000;
+    let magnitude = wide & 0x7fff_ffff;
+    sign | match magnitude >> 23 {
+        // A carry out of the mantissa is the next exponent, or infinity.
+        113..=142 => (magnitude - (112 << 23) + 0xfff + (magnitude >> 13 & 1)) >> 13,
+        // Adding 0.5 rounds to multiples of the least subnormal.
+        0..=112 => (f32::from_bits(magnitude) + 0.5).to_bits() - 0.5f32.to_bits(),
+        _ => 31 << 10,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,6 +185,40 @@ mod tests {
         for (bits, value) in known {
             assert_eq!(Dtype::F16.widen(bits), value);
         }
+    }
+
+    #[test]
+    fn what_lies_between_two_elements_goes_to_the_nearer_or_the_even_one() {
+        for dtype in [Dtype::F16, Dtype::Bf16] {
+            let last = if dtype == Dtype::F16 { 0x7bff } else { 0x7f7f };
+            for bits in 0..last {
+                let (low, high) = (dtype.widen(bits), dtype.widen(bits + 1));
+                let middle = low / 2.0 + high / 2.0;
+                let even = bits + (bits & 1);
+                let next =
+                    |value: f32, by: i32| f32::from_bits(value.to_bits().wrapping_add_signed(by));
+                for (value, expected) in [
+                    (low, bits),
+                    (next(middle, -1), bits),
+                    (middle, even),
+                    (next(middle, 1), bits + 1),
+                ] {
+                    assert_eq!(dtype.nearest(value), expected, "{dtype} {value:e}");
+                    assert_eq!(
+                        dtype.nearest(-value),
+                        expected | 0x8000,
+                        "{dtype} -{value:e}"
+                    );
+                }
+            }
+        }
+        assert_eq!(Dtype::F16.nearest(65519.996), 0x7bff);
+        for (dtype, infinity) in [(Dtype::F16, 0x7c00), (Dtype::Bf16, 0x7f80)] {
+            assert_eq!(dtype.nearest(f32::MAX), infinity);
+            assert_eq!(dtype.nearest(f32::INFINITY), infinity);
+        }
+        assert_eq!(Dtype::F16.nearest(65520.0), 0x7c00);
+        assert_eq!(Dtype::F32.nearest(0.1), 0.1f32.to_bits());
     }
 
     #[test]

@@ -172,6 +172,9 @@ pub enum Error {
         /// The threshold given.
         threshold: f32,
     },
+    /// Changes are to be snapped, and every weight is to come back bit for bit.
+    #[error("snapping needs a threshold above 0: give one, or record without snapping")]
+    NothingToSnap,
     /// A policy that keeps no step.
     #[error(
         "'{retention}' keeps nothing: keep at least 1 step, and in each tier 1 of every 1 or more"
@@ -500,6 +503,7 @@ impl Error {
             | Error::LengthMismatch { .. }
             | Error::InvalidRing { .. }
             | Error::InvalidThreshold { .. }
+            | Error::NothingToSnap
             | Error::DuplicateTensor { .. }
             | Error::TensorLength { .. }
             | Error::EmptyStep { .. }

@@ -46,6 +46,7 @@ mod float_mode;
 pub mod freed_memory;
 mod grid;
 mod history;
+mod lattice;
 mod layer;
 mod nearest;
 mod openvdb_storage;

@@ -135,14 +135,16 @@ impl<E: Element> Block<E> {
         Ok(())
     }
 
-    /// Adds up plain codes upon the ordered bits of tile `index`, without its raw changes: the fast
-    /// half of a replay of all the block's steps. `scratch` is for its own use.
+    /// Brings the ordered bits of tile `index` forward by all its codes, of which none is a raw
+    /// change: the fast half of a replay of all the block's steps. `step` gives the bits after a
+    /// code. `scratch` is for its own use.
     #[inline]
     pub(crate) fn add_all(
         &self,
         index: usize,
         ordered: &mut [E],
         scratch: &mut Vec<u16>,
+        step: impl Fn(E, E) -> Decoded<E>,
     ) -> Decoded<()> {
         let slabs = self.steps.div_ceil(SLAB_STEPS);
         let (first, end) = (self.cells[index * slabs], self.cells[(index + 1) * slabs]);
@@ -162,7 +164,7 @@ impl<E: Element> Block<E> {
             let weight = ordered
                 .get_mut(usize::from(place))
                 .ok_or(Damage("a place is outside its tile"))?;
-            *weight = weight.step_by(code);
+            *weight = step(*weight, code)?;
         }
         Ok(())
     }

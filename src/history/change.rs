@@ -1,13 +1,14 @@
-use super::Element;
+use super::{Damage, Decoded, Element};
 use crate::dense_detector::step_to;
+use crate::lattice::Lattice;
 use crate::{Change, Dtype};
 
 /// What one step changed in one tile, ascending by place in the tile.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct TileChanges<E> {
     pub(crate) positions: Vec<u16>,
-    /// For each position the zig-zag coded difference of the ordered bits; 0 stands for the next
-    /// of `raws`.
+    /// For each position the zig-zag coded difference of the ordered bits, or number of a lattice's
+    /// steps; 0 stands for the next of `raws`.
     pub(crate) codes: Vec<E>,
     pub(crate) raws: Vec<RawChange>,
 }
@@ -44,9 +45,69 @@ impl<E: Element> TileChanges<E> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Coder {
     pub(crate) dtype: Dtype,
+    /// What codes count steps of; `None` for units in the last place.
+    pub(crate) lattice: Option<Lattice>,
 }
 
+const NO_VALUE: Damage = Damage("a change leads to no value of the type");
+
 impl Coder {
+    /// Codes count units in the last place.
+    pub(crate) fn plain(dtype: Dtype) -> Self {
+        Coder {
+            dtype,
+            lattice: None,
+        }
+    }
+
+    /// The ordered bits after a change by a code that is not 0.
+    #[inline]
+    pub(crate) fn step<E: Element>(self, ordered: E, code: E) -> Decoded<E> {
+        match self.lattice {
+            None => Ok(ordered.step_by(code)),
+            Some(lattice) => {
+                let value = self.dtype.widen(ordered.to_plain().to_u32());
+                let code = code.to_u32();
+                let count = (code >> 1) as i32 ^ -((code & 1) as i32);
+                let after = lattice.after(self.dtype, value, count).ok_or(NO_VALUE)?;
+                Ok(E::from_u32(after).to_ordered())
+            }
+        }
+    }
+
+    /// The change from `state` to within `bound` of `wanted`, which is further away than that: its
+    /// code, and the bits after it. Exactly to `wanted` where the lattice has nothing near.
+    pub(crate) fn snap<E: Element>(
+        self,
+        lattice: Lattice,
+        bound: f32,
+        state: E,
+        wanted: E,
+    ) -> (E, Option<RawChange>, E) {
+        let widen = |bits: E| self.dtype.widen(bits.to_u32());
+        match lattice.snap(self.dtype, widen(state), widen(wanted), bound) {
+            Some((count, after)) => {
+                let code = ((count << 1) ^ (count >> 31)) as u32;
+                (E::from_u32(code), None, E::from_u32(after))
+            }
+            None => (E::default(), Some(self.derived(state, wanted)), wanted),
+        }
+    }
+
+    /// How a change from `state` to exactly `next`, which are different, is told.
+    pub(crate) fn exactly<E: Element>(self, state: E, next: E) -> (E, Option<RawChange>) {
+        let Some(lattice) = self.lattice else {
+            return (state.to_ordered().code_to(next.to_ordered()), None);
+        };
+        let (code, raw, after) = self.snap(lattice, 0.0, state, next);
+        if after == next {
+            (code, raw)
+        } else {
+            // As near as that is another zero.
+            (E::default(), Some(self.derived(state, next)))
+        }
+    }
+
     /// The code of a change upon `state` (plain bits), and the bits after it; `None` where its
     /// result is no value of the layer's type.
     pub(crate) fn encode<E: Element>(
@@ -64,7 +125,8 @@ impl Coder {
             delta: change.delta,
             mark: change.exact,
         };
-        if next != state && self.derived(state, next) == raw {
+        let has_code = self.lattice.is_none() && next != state;
+        if has_code && self.derived(state, next) == raw {
             return Some((state.to_ordered().code_to(next.to_ordered()), None, next));
         }
         Some((E::default(), Some(raw), next))
@@ -80,12 +142,12 @@ impl Coder {
         }
     }
 
-    /// The bits after a raw change upon `state`; `None` where they are no value of the type.
-    pub(crate) fn after<E: Element>(self, state: E, raw: &RawChange) -> Option<E> {
+    /// The bits after a raw change upon `state`.
+    pub(crate) fn after<E: Element>(self, state: E, raw: &RawChange) -> Decoded<E> {
         let after = match raw.mark {
             Some(value) => value,
             None => self.dtype.widen(state.to_u32()) + raw.delta,
         };
-        self.dtype.narrow(after).map(E::from_u32)
+        self.dtype.narrow(after).map(E::from_u32).ok_or(NO_VALUE)
     }
 }

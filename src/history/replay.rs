@@ -82,7 +82,10 @@ pub(crate) fn apply<E: Element>(
     ordered: &mut [E],
 ) -> Decoded<()> {
     if *steps == (0..block.steps()) && !block.has_raws() {
-        return PLACES.with_borrow_mut(|places| block.add_all(index, ordered, places));
+        return PLACES.with_borrow_mut(|places| match coder.lattice {
+            None => block.add_all(index, ordered, places, |bits, code| Ok(bits.step_by(code))),
+            Some(_) => block.add_all(index, ordered, places, |bits, code| coder.step(bits, code)),
+        });
     }
     replay(block, index, steps, coder, ordered, |_, _, _, _, _| ())
 }
@@ -106,10 +109,8 @@ pub(crate) fn replay<E: Element>(
             .ok_or(Damage("a place is outside its tile"))?;
         let before = weight.to_plain();
         let after = match raw {
-            None => weight.step_by(code).to_plain(),
-            Some(raw) => coder
-                .after(before, raw)
-                .ok_or(Damage("a change leads to no value of the type"))?,
+            None => coder.step(*weight, code)?.to_plain(),
+            Some(raw) => coder.after(before, raw)?,
         };
         *weight = after.to_ordered();
         seen(place, step, before, after, raw);

@@ -11,12 +11,14 @@ use super::note::{metadata_to_json, notes_to_json};
 use super::step::{Contribution, Recorded, StepContents};
 use crate::float_mode::ieee;
 use crate::history::{Coder, SLAB_STEPS, TILE, TileChanges};
+use crate::lattice::Lattice;
 use crate::watch::Committed;
 use crate::{Delta, Dtype, Error, Result, SparseWeights};
 
 /// How a head changes once the step is committed.
 pub(crate) enum Update {
-    Tiles(Vec<TileUpdates>),
+    /// By what their codes count steps of, as in a group.
+    Tiles(Vec<TileUpdates>, Option<Lattice>),
     Replace(LayerRow, HeadState),
     Whole(bytes::Bytes),
 }
@@ -252,12 +254,20 @@ impl Store {
         for (id, update) in updates {
             let known = heads.layers.get_mut(id as usize);
             match (update, known) {
-                (Update::Tiles(tiles), Some(head)) => {
+                (Update::Tiles(tiles, lattice), Some(head)) => {
                     head.latest = step;
                     head.steps.push(step);
                     head.unsealed += 1;
+                    head.lattice = lattice.or(head.lattice);
                     seal |= head.unsealed >= SLAB_STEPS;
-                    ieee(|| tiles.into_iter().for_each(|tiles| apply_tiles(head, tiles)));
+                    let coder = Coder {
+                        dtype: head.row.dtype,
+                        lattice,
+                    };
+                    ieee(|| {
+                        let tiles = tiles.into_iter();
+                        tiles.for_each(|tiles| apply_tiles(head, coder, tiles));
+                    });
                 }
                 (Update::Whole(bytes), Some(head)) => {
                     head.latest = step;
@@ -275,6 +285,7 @@ impl Store {
                         latest: step,
                         steps: vec![step],
                         unsealed: 0,
+                        lattice: None,
                         state,
                     });
                 }
@@ -296,17 +307,22 @@ impl Store {
     }
 }
 
-fn apply_tiles(head: &mut LayerHead, tiles: TileUpdates) {
+fn apply_tiles(head: &mut LayerHead, coder: Coder, tiles: TileUpdates) {
     let LayerHead { row, state, .. } = head;
     match (state, tiles) {
-        (HeadState::Two(matrix), TileUpdates::Two(tiles)) => apply(row, matrix, tiles),
-        (HeadState::Four(matrix), TileUpdates::Four(tiles)) => apply(row, matrix, tiles),
+        (HeadState::Two(matrix), TileUpdates::Two(tiles)) => apply(row, coder, matrix, tiles),
+        (HeadState::Four(matrix), TileUpdates::Four(tiles)) => apply(row, coder, matrix, tiles),
         _ => {}
     }
 }
 
-fn apply<E: HeadElement>(row: &LayerRow, matrix: &mut Matrix<E>, tiles: Vec<TileUpdate<E>>) {
-    let (tiling, coder) = (row.tiling(), Coder { dtype: row.dtype });
+fn apply<E: HeadElement>(
+    row: &LayerRow,
+    coder: Coder,
+    matrix: &mut Matrix<E>,
+    tiles: Vec<TileUpdate<E>>,
+) {
+    let tiling = row.tiling();
     let cols = tiling.shape().1 as usize;
     let bits = Arc::make_mut(&mut matrix.bits);
     for TileUpdate {
@@ -326,14 +342,15 @@ fn apply<E: HeadElement>(row: &LayerRow, matrix: &mut Matrix<E>, tiles: Vec<Tile
                 place / rect.width * cols + place % rect.width
             };
             let weight = &mut bits[at];
-            *weight = if code == E::default() {
-                // Encoding has made sure that there is a result.
-                raws.next()
-                    .and_then(|raw| coder.after(*weight, raw))
-                    .unwrap_or(*weight)
+            // Encoding has made sure that there is a result.
+            let after = if code != E::default() {
+                coder.step(weight.to_ordered(), code).map(E::to_plain)
+            } else if let Some(raw) = raws.next() {
+                coder.after(*weight, raw)
             } else {
-                weight.to_ordered().step_by(code).to_plain()
+                continue;
             };
+            *weight = after.unwrap_or(*weight);
         }
         matrix.digests[tile] = digest;
     }
@@ -388,6 +405,7 @@ impl Store {
             latest: 0,
             steps: vec![0],
             unsealed: 0,
+            lattice: None,
             state,
         });
         Ok(id)

@@ -361,6 +361,11 @@ impl Store {
                 latest: layer.steps[*at],
                 steps: layer.steps.clone(),
                 unsealed: layer.steps.len() - layer.unsealed(),
+                lattice: layer
+                    .groups
+                    .iter()
+                    .rev()
+                    .find_map(|group| group.row.lattice),
                 state,
             };
             let layers = latest.iter().zip(states).map(head).collect();

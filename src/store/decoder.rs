@@ -40,9 +40,11 @@ impl Decoder<'_> {
         self.layer.row.tiling()
     }
 
-    pub(crate) fn coder(self) -> Coder {
+    /// Of the changes of a group.
+    pub(crate) fn coder(self, group: &GroupRow) -> Coder {
         Coder {
             dtype: self.layer.row.dtype,
+            lattice: group.lattice,
         }
     }
 
@@ -103,7 +105,7 @@ impl Decoder<'_> {
             None => fast::decode(blob, &tiling, run, row.steps),
             Some(codebook) => {
                 let tile = DenseBlock {
-                    dtype: self.layer.row.dtype,
+                    coder: self.coder(row),
                     width: tiling.rect(run.start).width,
                     before,
                     steps: row.steps,

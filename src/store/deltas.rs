@@ -19,7 +19,7 @@ struct Gathered {
 pub(super) fn deltas(reader: &Reader, steps: Range<usize>) -> Result<Vec<(usize, Delta)>> {
     let row = &reader.layer.row;
     let shape = row.matrix.ok_or_else(|| not_a_matrix(row))?;
-    let (tiling, coder) = (row.tiling(), Coder { dtype: row.dtype });
+    let (tiling, coder) = (row.tiling(), Coder::plain(row.dtype));
     let mut slices: Vec<(Vec<Voxel>, Vec<Voxel>)> =
         steps.clone().map(|_| Default::default()).collect();
     let voxel = |(tile, place, value): (usize, u16, f32)| {

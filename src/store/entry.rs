@@ -8,6 +8,7 @@ use super::head::{Heads, LayerHead};
 use super::step::{Contribution, StepContents, Threshold};
 use crate::float_mode::ieee;
 use crate::history::Tiling;
+use crate::lattice::Lattice;
 use crate::tensor::fold_shape;
 use crate::{Change, Delta, Error, MAX_STEP, Result, SparseWeights, Tensor};
 
@@ -19,12 +20,31 @@ pub(crate) struct Entry {
 
 pub(crate) enum Source {
     /// The new state of a layer that there is.
-    State(Tensor, f32),
+    State(Tensor, Bound),
     Changes(Vec<TileDelta>),
     /// The first state of a new layer, or one that replaces a base.
     Base(LayerRow, BaseState),
     /// The new content of a tensor that is kept whole.
     Whole(Tensor),
+}
+
+/// How near a state must be to what is given.
+#[derive(Clone, Copy)]
+pub(crate) struct Bound {
+    /// The largest difference that need not be recorded.
+    pub(crate) error: f32,
+    /// What changes are snapped to.
+    pub(crate) lattice: Option<Lattice>,
+}
+
+impl Source {
+    /// What its changes are snapped to.
+    pub(crate) fn lattice(&self) -> Option<Lattice> {
+        match self {
+            Source::State(_, bound) => bound.lattice,
+            _ => None,
+        }
+    }
 }
 
 pub(crate) enum BaseState {
@@ -136,7 +156,7 @@ impl Store {
                         BaseState::Tensor(tensor.clone()),
                     )
                 } else {
-                    Source::State(tensor.clone(), bound(*threshold, tensor))
+                    Source::State(tensor.clone(), bound(*threshold, tensor, head.lattice))
                 }
             }
             Contribution::Changes(_, delta) => {
@@ -206,13 +226,23 @@ fn new_layer(id: u32, step: i32, tensor: &Tensor) -> Result<Entry> {
     })
 }
 
-/// The largest difference that need not be recorded.
-fn bound(threshold: Threshold, tensor: &Tensor) -> f32 {
-    match threshold {
-        Threshold::Lossless => 0.0,
-        Threshold::Absolute(bound) => bound,
-        Threshold::Relative(share) => ieee(|| (f64::from(share) * deviation(tensor)) as f32),
-    }
+/// What a threshold comes to for a tensor, whose layer had a lattice before or not.
+fn bound(threshold: Threshold, tensor: &Tensor, before: Option<Lattice>) -> Bound {
+    ieee(|| {
+        let error = match threshold {
+            Threshold::Lossless => 0.0,
+            Threshold::Absolute(bound) | Threshold::SnappedAbsolute(bound) => bound,
+            Threshold::Relative(share) | Threshold::SnappedRelative(share) => {
+                (f64::from(share) * deviation(tensor)) as f32
+            }
+        };
+        let lattice = if threshold.snaps() {
+            Lattice::widest(error, before)
+        } else {
+            None
+        };
+        Bound { error, lattice }
+    })
 }
 
 /// The standard deviation of a tensor's finite elements.

@@ -10,6 +10,7 @@ use super::database::{Digest, LayerRow};
 use super::reader::CHUNK_TILES;
 use super::settings::Settings;
 use crate::history::{Element, TILE, Tiling};
+use crate::lattice::Lattice;
 use crate::sparse_weights::vec_with_room;
 use crate::{Error, Result};
 
@@ -39,6 +40,8 @@ pub(crate) struct LayerHead {
     pub(super) steps: Vec<i32>,
     /// Steps that are not sealed.
     pub(crate) unsealed: usize,
+    /// Of the newest group that has one.
+    pub(crate) lattice: Option<Lattice>,
     pub(crate) state: HeadState,
 }
 

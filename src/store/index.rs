@@ -437,6 +437,16 @@ impl LayerIndex {
         }
     }
 
+    /// How far into a range of its steps changes are told by the same lattice, or all by none, so
+    /// that they may become one group.
+    pub(crate) fn alike_until(&self, steps: &Range<usize>) -> usize {
+        let inside = |group: &&Group| group.lies_in(steps) && group.row.changes > 0;
+        let mut groups = self.groups.iter().filter(inside);
+        let first = groups.next().map(|group| group.row.lattice);
+        let other = groups.find(|group| Some(group.row.lattice) != first);
+        other.map_or(steps.end, |group| group.steps.start)
+    }
+
     /// The place of the first step that is in no sealed group.
     pub(crate) fn unsealed(&self) -> usize {
         let sealed = self.groups.iter().rfind(|group| group.row.level > 0);

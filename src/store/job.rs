@@ -30,8 +30,10 @@ impl Store {
     /// coding until they are compacted, which may be now.
     pub(super) fn next_slab(&self, layer: &LayerIndex, short: bool, compacts: bool) -> Option<Job> {
         let (begin, end) = (layer.unsealed(), layer.steps.len());
-        let steps = begin..end.min(begin + SLAB_STEPS);
-        if steps.is_empty() || (steps.len() < SLAB_STEPS && !short) {
+        let whole = begin..end.min(begin + SLAB_STEPS);
+        let steps = begin..layer.alike_until(&whole);
+        // Where others follow that it cannot be one with, a short slab has all that it will get.
+        if steps.is_empty() || (whole.len() < SLAB_STEPS && steps == whole && !short) {
             return None;
         }
         let inside = layer.groups.iter().filter(|group| group.lies_in(&steps));
@@ -98,6 +100,10 @@ impl Store {
     /// Whether groups may become one: whoever asks for a step in the middle of it decodes all of it
     /// in the fast coding, and what comes before the step in the dense one.
     fn fits(&self, layer: &LayerIndex, run: &[Group]) -> bool {
+        let steps = run[0].steps.start..run[run.len() - 1].steps.end;
+        if layer.alike_until(&steps) < steps.end {
+            return false;
+        }
         let changes: u64 = run.iter().map(|group| group.row.changes).sum();
         let steps: usize = run.iter().map(|group| group.row.steps).sum();
         let weights = layer.row.tiling().len() as u64;

@@ -16,6 +16,7 @@ use super::reader::layer_digest;
 use crate::dense_detector::step_to;
 use crate::float_mode::ieee;
 use crate::history::{Coder, TileChanges, Tiling, fast};
+use crate::lattice::Lattice;
 use crate::{Change, Error, Result};
 
 /// Runs of tiles that a step of small layers is cut into, about: enough for all threads.
@@ -55,6 +56,7 @@ impl Store {
             .iter()
             .map(|entry| Entered {
                 per_run: journal_run(&tiling(entry), together),
+                lattice: entry.source.lattice(),
                 ..Entered::default()
             })
             .collect();
@@ -97,6 +99,7 @@ impl Store {
 struct Entered {
     /// Tiles of each run.
     per_run: usize,
+    lattice: Option<Lattice>,
     blobs: Option<BlobWriter>,
     /// Runs without changes before the first one with some.
     skipped: usize,
@@ -129,6 +132,7 @@ impl Entered {
 
     fn finish(self, batch: &Batch, head: &LayerHead, step: i32) -> Result<(u32, Update, StateRow)> {
         let id = head.row.id;
+        let lattice = self.blobs.as_ref().and(self.lattice);
         if let Some(blobs) = self.blobs {
             batch.put_group(&GroupRow {
                 layer: id,
@@ -138,6 +142,7 @@ impl Entered {
                 level: 0,
                 changes: self.changes,
                 codebook: None,
+                lattice,
                 blobs: blobs.finish(),
             })?;
         }
@@ -153,7 +158,7 @@ impl Entered {
             changes: self.changes,
             digest: layer_digest(&digests),
         };
-        Ok((id, Update::Tiles(self.tiles), state))
+        Ok((id, Update::Tiles(self.tiles, lattice), state))
     }
 }
 
@@ -173,12 +178,7 @@ fn encode_run<E: HeadElement>(
     source: &Source,
     run: Range<usize>,
 ) -> Result<RunStep> {
-    let (tiling, coder) = (
-        head.row.tiling(),
-        Coder {
-            dtype: head.row.dtype,
-        },
-    );
+    let (tiling, coder) = (head.row.tiling(), Coder::plain(head.row.dtype));
     let (mut before, mut after): (Vec<E>, Vec<E>) = (Vec::new(), Vec::new());
     let mut tiles = Vec::new();
     for tile in run.clone() {
@@ -189,7 +189,10 @@ fn encode_run<E: HeadElement>(
                 }
                 copy_tile(&tiling, tile, &matrix.bits, &mut before);
                 gather_tile(&tiling, tile, &tensor.data, &mut after);
-                detect(coder, *bound, &before, &mut after)
+                match bound.lattice {
+                    None => detect(coder, bound.error, &before, &mut after),
+                    Some(lattice) => snap(coder, lattice, bound.error, &before, &mut after),
+                }
             }
             Source::Changes(deltas) => {
                 let Ok(at) = deltas.binary_search_by_key(&tile, |delta| delta.tile) else {
@@ -267,6 +270,31 @@ fn detect<E: HeadElement>(
         codes,
         raws: Vec::new(),
     }
+}
+
+/// The same, but for changes that are told by a lattice where they can be.
+fn snap<E: HeadElement>(
+    coder: Coder,
+    lattice: Lattice,
+    bound: f32,
+    before: &[E],
+    weights: &mut [E],
+) -> TileChanges<E> {
+    let widen = |bits: E| coder.dtype.widen(bits.to_u32());
+    let mut changes = TileChanges::default();
+    for (place, (&state, weight)) in before.iter().zip(weights).enumerate() {
+        if state == *weight {
+            continue;
+        }
+        if step_to(widen(state), widen(*weight), bound).is_none() {
+            *weight = state;
+            continue;
+        }
+        let (code, raw, after) = coder.snap(lattice, bound, state, *weight);
+        changes.push(place as u16, code, raw);
+        *weight = after;
+    }
+    changes
 }
 
 /// Adds deltas upon a tile's weights.

@@ -24,8 +24,8 @@ const BATCH_WEIGHTS: u64 = 4 << 20;
 /// Changes that are kept from when they are counted until they are coded. More are read twice.
 const KEPT_CHANGES: u64 = 4 << 20;
 
-/// Groups that are not written yet, of layers whose weights are equally wide, and the codebook of
-/// those that are dense.
+/// Groups that are not written yet, of layers whose weights are equally wide, all on a lattice or
+/// none, and the codebook of those that are dense.
 pub(super) struct Merged {
     groups: Vec<MergedGroup>,
     codebook: Option<Vec<u8>>,
@@ -113,25 +113,29 @@ impl Store {
         })
     }
 
-    /// The groups that jobs lead to, by the width of their weights.
-    pub(super) fn merged(&self, view: &View, index: &Index, jobs: &[Job]) -> Result<[Merged; 2]> {
+    /// The groups that jobs lead to, by the width of their weights, and by whether they are on a
+    /// lattice: what comes how often differs.
+    pub(super) fn merged(&self, view: &View, index: &Index, jobs: &[Job]) -> Result<[Merged; 4]> {
         let layers = jobs.iter().map(|job| index.layer(view, job.layer));
         let layers: Vec<Arc<LayerIndex>> = layers.collect::<Result<_>>()?;
-        let of_width = |width| {
-            let pairs = layers.iter().zip(jobs);
-            pairs
-                .filter(|(layer, _)| layer.row.dtype.size() == width)
-                .map(|(layer, job)| Work::new(&self.file_reader(view, index, layer), job))
-                .collect::<Result<Vec<Work>>>()
-        };
+        let mut kinds: [Vec<Work>; 4] = Default::default();
+        for (layer, job) in layers.iter().zip(jobs) {
+            let work = Work::new(&self.file_reader(view, index, layer), job)?;
+            let wide = layer.row.dtype.size() > 2;
+            let snapped = work.row.lattice.is_some();
+            kinds[2 * usize::from(wide) + usize::from(snapped)].push(work);
+        }
+        let [narrow, narrow_snapped, wide, wide_snapped] = kinds;
         let merging = Merging {
             store: self,
             view,
             index,
         };
         Ok([
-            merging.merge::<u16>(of_width(2)?)?,
-            merging.merge::<u32>(of_width(4)?)?,
+            merging.merge::<u16>(narrow)?,
+            merging.merge::<u16>(narrow_snapped)?,
+            merging.merge::<u32>(wide)?,
+            merging.merge::<u32>(wide_snapped)?,
         ])
     }
 }
@@ -329,10 +333,10 @@ fn encode_run<E: Element>(work: &Work, tiles: &[TileSteps<E>]) -> Vec<u8> {
 }
 
 fn dense_tiles<E: Element>(work: &Work, tiles: Vec<TileSteps<E>>) -> Vec<DenseTile<E>> {
-    let (tiling, dtype) = (work.tiling(), work.layer.row.dtype);
+    let tiling = work.tiling();
     let dense = |tile: TileSteps<E>| {
         DenseTile::new(
-            dtype,
+            work.coder(),
             tiling.rect(tile.tile).width,
             tile.before,
             &tile.steps,

@@ -165,7 +165,7 @@ impl TemporalStore {
     /// shapes are those of the first checkpoint.
     ///
     /// Errors: `StepOutOfOrder`, `InvalidStep`, `MissingTensor`, `NewTensor`, `TensorMismatch`,
-    /// `DuplicateTensor`, `TensorLength`, `InvalidThreshold`, `ReadOnly`, `Io`.
+    /// `DuplicateTensor`, `TensorLength`, `InvalidThreshold`, `NothingToSnap`, `ReadOnly`, `Io`.
     pub async fn record(
         &self,
         step: Option<usize>,

@@ -78,13 +78,15 @@ impl<E: Element> Plan<'_, E> {
         self.decoder
             .decode_frames(&self.frames, fetched, &self.set, bits)?;
         if self.leading > 0 {
-            let coder = self.decoder.coder();
             bits.iter_mut().for_each(|bits| *bits = bits.to_ordered());
             self.each_tile(
                 0..self.leading,
                 fetched,
                 bits,
-                |part, block, index, _, ordered| apply(block, index, &part.steps, coder, ordered),
+                |part, block, index, _, ordered| {
+                    let coder = self.decoder.coder(&part.group.row);
+                    apply(block, index, &part.steps, coder, ordered)
+                },
             )?;
             bits.iter_mut().for_each(|bits| *bits = bits.to_plain());
         }

@@ -329,6 +329,20 @@ impl Store {
             let steps = begin..place + 1;
             begin = place + 1;
             let added = changes(&steps).min(weights);
+            // Changes that are told in other ways begin another group. Where that is so within the
+            // steps that are merged into one, they are a group alone.
+            let alike = |job: &Job| {
+                let all = job.steps.start..steps.end;
+                let groups = layer.groups.iter();
+                let told =
+                    groups.filter(|group| group.row.changes > 0 && !group.part(&all).is_empty());
+                let mut lattices = told.map(|group| group.row.lattice);
+                let first = lattices.next();
+                lattices.all(|lattice| Some(lattice) == first)
+            };
+            if !job.as_ref().is_none_or(alike) {
+                jobs.extend(job.take());
+            }
             let open = job.get_or_insert_with(|| Job {
                 layer: layer.row.id,
                 steps: steps.start..steps.start,

@@ -54,7 +54,7 @@ impl Store {
             let mut places = vec![from, to];
             places.sort_unstable();
             places.dedup();
-            let coder = Coder { dtype: row.dtype };
+            let coder = Coder::plain(row.dtype);
             by_width!(row.dtype, E => {
                 let states = reader.states::<E>(&places)?;
                 let (Some(first), Some(last)) = (states.first(), states.last()) else {

@@ -131,7 +131,6 @@ impl<'a> Reader<'a> {
         }
         let work = |plan: &Plan<E>, fetched: &Fetched, bits: &mut [E], first: usize| {
             let mut gathered = T::default();
-            let coder = plan.decoder.coder();
             bits.iter_mut().for_each(|bits| *bits = bits.to_ordered());
             let parts = plan.leading..plan.parts.len();
             plan.each_tile(parts, fetched, bits, |part, block, index, tile, ordered| {
@@ -150,6 +149,7 @@ impl<'a> Reader<'a> {
                         see(&mut gathered, seen);
                     }
                 };
+                let coder = plan.decoder.coder(&part.group.row);
                 replay(block, index, &part.steps, coder, ordered, seen)
             })?;
             Ok(gathered)
@@ -256,17 +256,17 @@ impl<'a> Reader<'a> {
         ieee(|| {
             let mut state = base;
             let mut history = Vec::new();
-            for (at, code, raw) in changes.into_iter().flatten() {
-                state = match raw {
-                    None => state.to_ordered().step_by(code).to_plain(),
-                    Some(raw) => decoder.coder().after(state, &raw).ok_or_else(|| {
-                        Error::damaged(format!(
-                            "layer '{}' has a change that leads to no value",
-                            self.layer.row.name
-                        ))
-                    })?,
-                };
-                history.push((at, state));
+            for (part, changes) in parts.iter().zip(changes) {
+                let row = &part.group.row;
+                let coder = decoder.coder(row);
+                for (at, code, raw) in changes {
+                    let after = match raw {
+                        None => coder.step(state.to_ordered(), code).map(E::to_plain),
+                        Some(raw) => coder.after(state, &raw),
+                    };
+                    state = after.map_err(|damage| decoder.damaged(row, damage))?;
+                    history.push((at, state));
+                }
             }
             Ok(history)
         })

@@ -93,11 +93,11 @@ fn chunk_states<E: Element>(
         states: vec![vec![E::default(); bits.len()]; places.len()],
         passed: vec![0; inside.len()],
     };
-    let coder = plan.decoder.coder();
     bits.iter_mut().for_each(|bits| *bits = bits.to_ordered());
     let later = plan.leading..plan.parts.len();
     plan.each_tile(later, fetched, bits, |part, block, index, tile, ordered| {
         let own = tile - fetched.chunk.start;
+        let coder = plan.decoder.coder(&part.group.row);
         states.pass(
             part,
             (own, span(inside.start + own)),

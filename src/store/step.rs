@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use super::TemporalStore;
 use super::note::Note;
-use crate::detector::check_threshold;
+use crate::detector::{check_snapped, check_threshold};
 use crate::{Checkpoint, Delta, Error, Result, Tensor};
 
 /// Which changes of a weight are recorded.
@@ -15,6 +15,12 @@ pub enum Threshold {
     Absolute(f32),
     /// Those by more than this share of the standard deviation of the tensor's elements at the step.
     Relative(f32),
+    /// As `Absolute`, and what is recorded is snapped: instead of the changes to the very weights,
+    /// multiples of one step, about twice the threshold, that lead to within it of them. Similar
+    /// changes become the same, which takes a fraction of the bytes. Above 0.
+    SnappedAbsolute(f32),
+    /// As `Relative`, snapped. Above 0.
+    SnappedRelative(f32),
 }
 
 impl Threshold {
@@ -22,7 +28,17 @@ impl Threshold {
         match self {
             Threshold::Lossless => Ok(()),
             Threshold::Absolute(bound) | Threshold::Relative(bound) => check_threshold(bound),
+            Threshold::SnappedAbsolute(bound) | Threshold::SnappedRelative(bound) => {
+                check_snapped(bound)
+            }
         }
+    }
+
+    pub(crate) fn snaps(self) -> bool {
+        matches!(
+            self,
+            Threshold::SnappedAbsolute(_) | Threshold::SnappedRelative(_)
+        )
     }
 }
 

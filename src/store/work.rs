@@ -4,13 +4,14 @@ use std::sync::Arc;
 use super::blob_writer::BlobWriter;
 use super::database::GroupRow;
 use super::decoder::{Decoder, Part, run_of};
-use super::index::LayerIndex;
+use super::index::{Group, LayerIndex};
 use super::job::Job;
 use super::options::Codec;
 use super::reader::Reader;
 use crate::Result;
 use crate::float_mode::ieee;
-use crate::history::{Element, SLAB_STEPS, TileChanges, TileSet, Tiling, apply, net};
+use crate::history::{Coder, Element, SLAB_STEPS, TileChanges, TileSet, Tiling, apply, net};
+use crate::lattice::Lattice;
 
 /// Changes of a sealed blob in the fast coding, about: enough to compress well, few enough for
 /// questions about one weight.
@@ -71,6 +72,7 @@ impl<'a> Work<'a> {
                 level: level_of(job.stays.len()).max(if job.compacts { 2 } else { 1 }),
                 changes: job.changes,
                 codebook: None,
+                lattice: lattice_of(&sources),
                 blobs: BlobWriter::new(1).finish(),
             },
             sources: sources.iter().map(|group| group.row.clone()).collect(),
@@ -78,6 +80,11 @@ impl<'a> Work<'a> {
             stays: job.stays.clone(),
             parts: reader.parts(all)?,
         })
+    }
+
+    /// Of its changes.
+    pub(super) fn coder(&self) -> Coder {
+        Decoder { layer: self.layer }.coder(&self.row)
     }
 
     pub(super) fn tiling(&self) -> Tiling {
@@ -202,7 +209,7 @@ impl<'a> Work<'a> {
                             *step = changes;
                         }
                     }
-                    let coder = decoder.coder();
+                    let coder = decoder.coder(&part.group.row);
                     // What comes before the new group's first step.
                     let earlier = self.steps.start.saturating_sub(part.group.steps.start);
                     let earlier = hidden..hidden + earlier;
@@ -240,15 +247,25 @@ impl<'a> Work<'a> {
         ordered: &mut [E],
     ) -> Result<Vec<TileChanges<E>>> {
         let decoder = Decoder { layer: self.layer };
-        let mut begin = 0;
+        let coder = |place: usize| {
+            let mut parts = self.parts.iter();
+            let part = parts.find(|part| part.group.steps.contains(&place));
+            // Where nothing changed it does not matter.
+            part.map_or(self.coder(), |part| decoder.coder(&part.group.row))
+        };
+        let mut begin = self.steps.start;
         let merge = |&place: &usize| {
-            let end = place + 1 - self.steps.start;
-            let own = &steps[begin..end];
-            begin = end;
-            let net = ieee(|| net(own, decoder.coder(), ordered));
+            let own = begin..place + 1;
+            begin = own.end;
+            let changes = own.clone().map(|place| &steps[place - self.steps.start]);
+            let changes = own.clone().map(coder).zip(changes);
+            let net = ieee(|| net(changes, self.coder(), ordered));
             let net = net.map_err(|damage| decoder.damaged(&self.row, damage))?;
             // A step that stays as it was keeps what the bits do not tell.
-            Ok(if let [only] = own { only.clone() } else { net })
+            Ok(match own.len() {
+                1 => steps[place - self.steps.start].clone(),
+                _ => net,
+            })
         };
         self.stays.iter().map(merge).collect()
     }
@@ -260,6 +277,16 @@ impl<'a> Work<'a> {
         let cost: u64 = self.sources.iter().map(|source| source.blobs.bytes).sum();
         !all_fast || bytes + bytes / 32 < cost
     }
+}
+
+/// What the changes of some groups can all be told by: the lattice that they have, or units in the
+/// last place.
+fn lattice_of(groups: &[&Group]) -> Option<Lattice> {
+    let mut changed = groups.iter().filter(|group| group.row.changes > 0);
+    let first = changed.next()?.row.lattice;
+    changed
+        .all(|group| group.row.lattice == first)
+        .then_some(first)?
 }
 
 /// Tiles of a blob in the fast coding, a power of two.

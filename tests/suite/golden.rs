@@ -100,7 +100,7 @@ async fn make_golden_files() {
         // Keyframes, although the layers are small; or groups that are as long as they get.
         let options = StoreOptions {
             favor: match run_name {
-                "dense" => Favor::Size,
+                "dense" | "snapped" => Favor::Size,
                 _ => Favor::Reads,
             },
             ..StoreOptions::default()
@@ -213,6 +213,18 @@ fn golden_files_have_every_form() {
                       (SELECT max(blob) FROM groups WHERE layer = id AND first > own.last) \
                     AND first = (SELECT min(step) FROM commits WHERE step > oldest)";
         assert_eq!(all(&dense, anew), [1].into());
+
+        let snapped = open("snapped");
+        // In either coding and in the journal, beside groups without a lattice.
+        for which in [
+            "codebook IS NULL AND level > 0",
+            "codebook IS NOT NULL",
+            "level = 0",
+        ] {
+            let lattices = format!("SELECT ifnull(lattice, 0) FROM groups WHERE {which}");
+            assert!(all(&snapped, &lattices).contains(&0x3c00_0000), "{which}");
+        }
+        assert!(all(&snapped, "SELECT ifnull(lattice, 0) FROM groups").contains(&0));
     }
 }
 

@@ -25,6 +25,8 @@ type States = BTreeMap<usize, Vec<u8>>;
 enum Operation {
     /// So many steps of all layers, each so many timesteps after the one before.
     Record(usize, usize),
+    /// Steps as near as so much, on a lattice.
+    Snap(usize, f32),
     /// A step of one matrix alone.
     Change(usize),
     Prune(Retention),
@@ -68,6 +70,8 @@ fn policy() -> impl Strategy<Value = Retention> {
 fn operation() -> impl Strategy<Value = Operation> {
     prop_oneof![
         8 => (1..14usize, 1..3usize).prop_map(|(steps, gap)| Operation::Record(steps, gap)),
+        2 => (1..9usize, prop::sample::select(vec![0.01, 0.25]))
+            .prop_map(|(steps, bound)| Operation::Snap(steps, bound)),
         4 => (0..2usize).prop_map(Operation::Change),
         3 => policy().prop_map(Operation::Prune),
         2 => (0..3usize, policy()).prop_map(|(layer, policy)| Operation::PruneLayer(layer, policy)),
@@ -194,6 +198,10 @@ impl Run {
     }
 
     async fn record(&mut self, step: usize) {
+        self.record_with(step, Threshold::Lossless).await;
+    }
+
+    async fn record_with(&mut self, step: usize, threshold: Threshold) {
         let tensors: Vec<Tensor> = (0..LAYERS.len())
             .map(|layer| Tensor {
                 name: LAYERS[layer].0.to_owned(),
@@ -202,16 +210,24 @@ impl Run {
                 data: self.next_content(layer).into(),
             })
             .collect();
-        for (states, tensor) in self.layers.iter_mut().zip(&tensors) {
-            states.insert(step, tensor.data.to_vec());
-        }
+        let mut recorded: Vec<Vec<u8>> =
+            tensors.iter().map(|tensor| tensor.data.to_vec()).collect();
         let metadata = BTreeMap::from([("step".to_owned(), step.to_string())]);
         let checkpoint = Checkpoint { tensors, metadata };
-        let recorded = self
-            .store()
-            .record(Some(step), checkpoint, RecordOptions::default())
-            .await;
-        assert_eq!(recorded.unwrap().step, step);
+        let options = RecordOptions {
+            threshold,
+            ..RecordOptions::default()
+        };
+        let found = self.store().record(Some(step), checkpoint, options).await;
+        assert_eq!(found.unwrap().step, step);
+        if threshold != Threshold::Lossless {
+            // How near they are is another test's; here they have to stay.
+            let latest = self.store().latest().await.unwrap().checkpoint.tensors;
+            recorded = latest.iter().map(|tensor| tensor.data.to_vec()).collect();
+        }
+        for (states, content) in self.layers.iter_mut().zip(recorded) {
+            states.insert(step, content);
+        }
     }
 
     /// The steps of a layer that answer for tags.
@@ -247,6 +263,13 @@ impl Run {
                 for _ in 0..*steps {
                     let step = self.latest().map_or(0, |latest| latest + gap);
                     self.record(step).await;
+                }
+            }
+            &Operation::Snap(steps, bound) => {
+                for _ in 0..steps {
+                    let step = self.latest().map_or(0, |latest| latest + 1);
+                    self.record_with(step, Threshold::SnappedAbsolute(bound))
+                        .await;
                 }
             }
             &Operation::Change(layer) => {

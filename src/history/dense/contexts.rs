@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::number::SMALL;
 use crate::Dtype;
-use crate::history::Element;
 use crate::history::block::bits_in;
+use crate::history::{Coder, Element};
 
 /// Magnitudes of weights, by powers of two.
 const SCALES: usize = 64;
@@ -61,6 +61,8 @@ pub(super) struct Weights {
     last: Vec<Last>,
     /// No slab has passed.
     fresh: bool,
+    /// Changes are told by steps of a lattice.
+    snapped: bool,
 }
 
 /// How a weight changed last: 0 unknown, else 1, 2 and 3 by one unit, two and more, and [`DOWN`].
@@ -176,18 +178,27 @@ impl Changing {
 
 impl Weights {
     /// At the beginning of a group, from the ordered bits of the state before it.
-    pub(super) fn new<E: Element>(dtype: Dtype, before: &[E]) -> Self {
-        let class = |ordered: &E| scale(dtype, ordered.to_plain().to_u32()) * PASTS as u16;
+    pub(super) fn new<E: Element>(coder: Coder, before: &[E]) -> Self {
+        let class = |ordered: &E| scale(coder.dtype, ordered.to_plain().to_u32()) * PASTS as u16;
         Weights {
             classes: before.iter().map(class).collect(),
             activity: vec![0; before.len()],
             last: vec![Last::default(); before.len()],
             fresh: true,
+            snapped: coder.lattice.is_some(),
         }
     }
 
     pub(super) fn len(&self) -> usize {
         self.classes.len()
+    }
+
+    /// Before the first change of each rank.
+    pub(super) fn neighbours(&self) -> Neighbours {
+        Neighbours {
+            snapped: self.snapped,
+            ..Neighbours::default()
+        }
     }
 
     /// A weight with so many changes in a slab.
@@ -261,30 +272,44 @@ fn scale(dtype: Dtype, bits: u32) -> u16 {
     129u32.saturating_sub(exponent).min(SCALES as u32 - 1) as u16
 }
 
-/// The sizes of the changes that were coded before.
+/// The sizes of the changes that were coded before: powers of two of units in the weight's last
+/// place, or steps of a lattice, whose width is the same for all weights.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Neighbours {
     /// Of the last eight up to a multiple of four, the first four and the others; and of those since.
     fours: [i32; 2],
     open: i32,
     count: u32,
+    snapped: bool,
 }
 
+/// Changes by more steps of a lattice count as this many.
+const MANY_STEPS: u32 = 15;
+
 impl Neighbours {
-    /// The size that a change of a weight of such a scale is expected to have, in half powers of
-    /// two of units in its last place.
+    /// The size that a change of a weight of such a scale is expected to have: in half powers of two
+    /// of units in its last place, or in quarters of a lattice's steps.
     #[inline]
     fn expected(&self, scale: u8) -> u8 {
         if self.count < 8 {
             return SCALES as u8 - 1;
         }
         let eight = self.fours[0] + self.fours[1];
-        ((eight + 8 * i32::from(scale)) >> 2).clamp(0, SCALES as i32 - 2) as u8
+        let expected = if self.snapped {
+            eight >> 1
+        } else {
+            (eight + 8 * i32::from(scale)) >> 2
+        };
+        expected.clamp(0, SCALES as i32 - 2) as u8
     }
 
     #[inline]
     fn push(&mut self, scale: u8, code: u32) {
-        self.open += (31 - (code | 1).leading_zeros()) as i32 - i32::from(scale);
+        self.open += if self.snapped {
+            code.div_ceil(2).min(MANY_STEPS) as i32
+        } else {
+            (31 - (code | 1).leading_zeros()) as i32 - i32::from(scale)
+        };
         self.count += 1;
         if self.count.is_multiple_of(4) {
             self.fours = [self.fours[1], std::mem::take(&mut self.open)];

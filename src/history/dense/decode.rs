@@ -5,15 +5,14 @@ use super::number::Number;
 use super::rans::{Decoder, LANES};
 use super::walk::by_neighbours;
 use super::{CELL_EMPTY, CELL_GAPS, CELL_ROWS, FORM};
-use crate::Dtype;
 use crate::history::block::{allowed_mask, bits_in, cells_of, compact};
 use crate::history::raw::read_raws;
 use crate::history::stream::Reader;
-use crate::history::{Block, Damage, Decoded, Element, RawChange, SLAB_STEPS};
+use crate::history::{Block, Coder, Damage, Decoded, Element, RawChange, SLAB_STEPS};
 
 /// The block of a tile, and what is known of it.
 pub(crate) struct DenseBlock<'a, E> {
-    pub(crate) dtype: Dtype,
+    pub(crate) coder: Coder,
     /// Of the tile.
     pub(crate) width: usize,
     /// Ordered bits of the tile before the block's steps.
@@ -36,7 +35,7 @@ impl<E: Element> DenseBlock<'_, E> {
         let mut slabs = Slabs::<E> {
             codebook,
             width: self.width,
-            weights: Weights::new(self.dtype, self.before),
+            weights: Weights::new(self.coder, self.before),
             every: vec![0; self.before.len()],
             counts: Vec::new(),
             places: Vec::new(),
@@ -205,7 +204,7 @@ impl<E: Element> Slabs<'_, E> {
             let mut values = Values::<E, BY_NEIGHBOURS> {
                 codebook: self.codebook,
                 map: self.codebook.values(),
-                neighbours: Neighbours::default(),
+                neighbours: self.weights.neighbours(),
                 symbols: *symbols,
                 bits: *bits,
                 codes: &mut self.codes[usize::from(rank)..],

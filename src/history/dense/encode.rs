@@ -5,15 +5,14 @@ use super::contexts::Weights;
 use super::rans::{EncodeTables, Encoder};
 use super::walk::{Cell, Sink};
 use super::{FORM, STRETCH_CHANGES};
-use crate::Dtype;
 use crate::history::cells::Cells;
 use crate::history::raw::write_raws;
 use crate::history::stream::Writer;
-use crate::history::{Element, SLAB_STEPS, TileChanges};
+use crate::history::{Coder, Element, SLAB_STEPS, TileChanges};
 
 /// What some steps changed in a tile, to be coded.
 pub(crate) struct DenseTile<E> {
-    dtype: Dtype,
+    coder: Coder,
     width: usize,
     /// Ordered bits of the state before the steps.
     before: Vec<E>,
@@ -22,7 +21,7 @@ pub(crate) struct DenseTile<E> {
 
 impl<E: Element> DenseTile<E> {
     pub(crate) fn new(
-        dtype: Dtype,
+        coder: Coder,
         width: usize,
         before: Vec<E>,
         steps: &[TileChanges<E>],
@@ -32,7 +31,7 @@ impl<E: Element> DenseTile<E> {
             cells.push(before.len(), slab);
         }
         DenseTile {
-            dtype,
+            coder,
             width,
             before,
             cells,
@@ -79,7 +78,7 @@ impl<E: Element> DenseTile<E> {
     }
 
     fn walk(&self, mut work: impl FnMut(&Cell<E>, &mut Weights, &[u8])) {
-        let mut weights = Weights::new(self.dtype, &self.before);
+        let mut weights = Weights::new(self.coder, &self.before);
         let mut every = vec![0u8; self.before.len()];
         let (mut weight, mut code) = (0, 0);
         for &count in &self.cells.counts {

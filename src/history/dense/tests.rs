@@ -3,7 +3,8 @@
 
 use super::*;
 use crate::Dtype;
-use crate::history::{Block, Damage, Element, RawChange, SLAB_STEPS, TileChanges};
+use crate::history::{Block, Coder, Damage, Element, RawChange, SLAB_STEPS, TileChanges};
+use crate::lattice::Lattice;
 
 /// Numbers that look random, the same ones each time.
 struct Random(u64);
@@ -24,7 +25,7 @@ impl Random {
 
 /// What some steps changed in a tile.
 struct Case<E> {
-    dtype: Dtype,
+    coder: Coder,
     width: usize,
     before: Vec<E>,
     steps: Vec<TileChanges<E>>,
@@ -42,14 +43,14 @@ struct Habit {
 impl<E: Element> Case<E> {
     fn new(
         random: &mut Random,
-        dtype: Dtype,
+        coder: Coder,
         (height, width): (usize, usize),
         steps: usize,
         habit: Habit,
     ) -> Self {
         let any = |random: &mut Random| E::from_u32(random.next() << 1 ^ random.next());
         let mut case = Case {
-            dtype,
+            coder,
             width,
             before: (0..height * width).map(|_| any(random)).collect(),
             steps: Vec::new(),
@@ -98,12 +99,12 @@ impl<E: Element> Case<E> {
     }
 
     fn tile(&self) -> DenseTile<E> {
-        DenseTile::new(self.dtype, self.width, self.before.clone(), &self.steps)
+        DenseTile::new(self.coder, self.width, self.before.clone(), &self.steps)
     }
 
     fn block(&self) -> DenseBlock<'_, E> {
         DenseBlock {
-            dtype: self.dtype,
+            coder: self.coder,
             width: self.width,
             before: &self.before,
             steps: self.steps.len(),
@@ -178,7 +179,7 @@ const HABITS: [Habit; 7] = [
     },
 ];
 
-fn all_come_back<E: Element>(dtype: Dtype, seed: u64) {
+fn all_come_back<E: Element>(coder: Coder, seed: u64) {
     let mut random = Random(seed);
     let shapes = [
         (1, 1),
@@ -193,7 +194,7 @@ fn all_come_back<E: Element>(dtype: Dtype, seed: u64) {
     for shape in shapes {
         for habit in HABITS {
             let steps = [1, 2, 7, 8, 9, 16, 21][random.below(7)];
-            cases.push(Case::<E>::new(&mut random, dtype, shape, steps, habit));
+            cases.push(Case::<E>::new(&mut random, coder, shape, steps, habit));
         }
     }
     let tiles: Vec<_> = cases.iter().map(Case::tile).collect();
@@ -218,9 +219,15 @@ fn all_come_back<E: Element>(dtype: Dtype, seed: u64) {
 
 #[test]
 fn whatever_changed_comes_back() {
-    all_come_back::<u16>(Dtype::Bf16, 1);
-    all_come_back::<u16>(Dtype::F16, 2);
-    all_come_back::<u32>(Dtype::F32, 3);
+    let snapped = |dtype| Coder {
+        dtype,
+        lattice: Lattice::from_bits(0x3c00_0000),
+    };
+    all_come_back::<u16>(Coder::plain(Dtype::Bf16), 1);
+    all_come_back::<u16>(Coder::plain(Dtype::F16), 2);
+    all_come_back::<u32>(Coder::plain(Dtype::F32), 3);
+    all_come_back::<u16>(snapped(Dtype::Bf16), 4);
+    all_come_back::<u32>(snapped(Dtype::F32), 5);
 }
 
 #[test]
@@ -231,7 +238,13 @@ fn a_reader_decodes_no_further_than_it_has_to() {
         wide: false,
         raws: true,
     };
-    let case = Case::<u16>::new(&mut Random(4), Dtype::Bf16, (128, 128), 29, habit);
+    let case = Case::<u16>::new(
+        &mut Random(4),
+        Coder::plain(Dtype::Bf16),
+        (128, 128),
+        29,
+        habit,
+    );
     let tile = case.tile();
     let codebook = codebook(std::slice::from_ref(&tile));
     let bytes = tile.encode(&codebook, &codebook.encode_tables());
@@ -267,7 +280,7 @@ fn a_weight_that_moves_by_its_size_and_past_takes_few_bits() {
         steps.push(changes);
     }
     let case = Case {
-        dtype: Dtype::Bf16,
+        coder: Coder::plain(Dtype::Bf16),
         width: 128,
         before,
         steps,
@@ -290,7 +303,7 @@ fn a_weight_that_moves_by_its_size_and_past_takes_few_bits() {
 fn damaged_blocks_are_refused_or_give_other_changes() {
     let mut random = Random(6);
     for habit in HABITS {
-        let case = Case::<u16>::new(&mut random, Dtype::Bf16, (40, 50), 19, habit);
+        let case = Case::<u16>::new(&mut random, Coder::plain(Dtype::Bf16), (40, 50), 19, habit);
         let tile = case.tile();
         let book = codebook(std::slice::from_ref(&tile));
         let bytes = tile.encode(&book, &book.encode_tables());
@@ -308,14 +321,17 @@ fn damaged_blocks_are_refused_or_give_other_changes() {
             if let Ok(block) = case.block().decode(&changed, &book, 19) {
                 block.by_step(0).unwrap();
                 let mut ordered = case.before.clone();
-                block.add_all(0, &mut ordered, &mut Vec::new()).unwrap();
+                let step = |bits: u16, code| Ok(bits.step_by(code));
+                block
+                    .add_all(0, &mut ordered, &mut Vec::new(), step)
+                    .unwrap();
             }
         }
         // Other weights before, or another shape, than what it was coded upon.
         let other = vec![0u16; 7 * 50];
         for before in [&other[..], &other[..1], &other[..50]] {
             let block = DenseBlock {
-                dtype: Dtype::F16,
+                coder: Coder::plain(Dtype::F16),
                 width: before.len().min(50),
                 before,
                 steps: 19,
@@ -330,7 +346,13 @@ fn damaged_blocks_are_refused_or_give_other_changes() {
 #[test]
 fn damaged_codebooks_are_refused_or_are_other_codebooks() {
     let mut random = Random(7);
-    let case = Case::<u32>::new(&mut random, Dtype::F32, (30, 40), 12, HABITS[3]);
+    let case = Case::<u32>::new(
+        &mut random,
+        Coder::plain(Dtype::F32),
+        (30, 40),
+        12,
+        HABITS[3],
+    );
     let tile = case.tile();
     let bytes = {
         let mut census = Census::new();

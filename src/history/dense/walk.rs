@@ -1,4 +1,4 @@
-use super::contexts::{self, Neighbours, Weights};
+use super::contexts::{self, Weights};
 use super::number::Number;
 use super::rans::LANES;
 use super::{CELL_EMPTY, CELL_GAPS, CELL_ROWS};
@@ -99,7 +99,7 @@ impl<E: Element> Cell<'_, E> {
         }
         let mut rank = 0;
         while !queue.is_empty() {
-            let mut neighbours = Neighbours::default();
+            let mut neighbours = weights.neighbours();
             for (i, weight) in queue.iter_mut().enumerate() {
                 let code = self.codes[weight.code as usize + usize::from(rank)].to_u32();
                 let number = Number::of(weight.number::<E>(code));

@@ -12,6 +12,7 @@ use super::{
     View, digest_of,
 };
 use crate::Result;
+use crate::lattice::Lattice;
 
 /// A transaction that writes. What it has put it can also read.
 pub(crate) struct Batch<'c> {
@@ -187,7 +188,7 @@ impl<'c> Batch<'c> {
 
     pub(crate) fn put_group(&self, group: &GroupRow) -> Result<()> {
         self.execute(
-            "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 group.layer,
                 group.first,
@@ -199,6 +200,7 @@ impl<'c> Batch<'c> {
                 group.blobs.bytes as i64,
                 group.changes as i64,
                 group.codebook,
+                group.lattice.map(Lattice::bits),
                 group.blobs.manifest(),
                 group.sum()
             ],

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::history::Tiling;
+use crate::lattice::Lattice;
 use crate::tensor::fold_shape;
 use crate::{Dtype, Error, Result, Tensor};
 
@@ -380,6 +381,8 @@ pub(crate) struct GroupRow {
     pub(crate) changes: u64,
     /// The blob of the codebook that its blobs are coded with, densely; `None` for the fast coding.
     pub(crate) codebook: Option<i64>,
+    /// What its codes count steps of; `None` for units in the last place.
+    pub(crate) lattice: Option<Lattice>,
     pub(crate) blobs: Blobs,
 }
 
@@ -396,6 +399,7 @@ impl GroupRow {
             .number(self.blobs.bytes as i64)
             .number(self.changes as i64)
             .number(self.codebook.unwrap_or(-1))
+            .number(self.lattice.map_or(-1, |lattice| i64::from(lattice.bits())))
             .bytes(&self.blobs.manifest())
             .sum()
     }

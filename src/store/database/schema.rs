@@ -43,8 +43,8 @@ pub(super) const TABLES: [(&str, &str); 8] = [
         "groups",
         "CREATE TABLE groups (layer INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, \
          steps INTEGER NOT NULL, level INTEGER NOT NULL, per_run INTEGER NOT NULL, blob INTEGER NOT NULL, \
-         bytes INTEGER NOT NULL, changes INTEGER NOT NULL, codebook INTEGER, manifest BLOB NOT NULL, \
-         sum INTEGER NOT NULL, PRIMARY KEY (layer, first)) STRICT, WITHOUT ROWID",
+         bytes INTEGER NOT NULL, changes INTEGER NOT NULL, codebook INTEGER, lattice INTEGER, \
+         manifest BLOB NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (layer, first)) STRICT, WITHOUT ROWID",
     ),
     (
         "keyframes",

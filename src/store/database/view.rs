@@ -8,6 +8,7 @@ use super::{
     Blobs, CommitRow, GapRow, GroupRow, KeyframeRow, LayerRow, Members, SettingsRow, StateRow, Tip,
     digest_of,
 };
+use crate::lattice::Lattice;
 use crate::{Dtype, Error, Result};
 
 /// One consistent state of a store: what is read through it belongs together. Every row is
@@ -179,11 +180,12 @@ impl<'c> View<'c> {
 
     /// The groups of a layer, in the order of time.
     pub(crate) fn groups(&self, layer: u32) -> Result<Vec<GroupRow>> {
-        let sql = "SELECT first, last, steps, level, per_run, blob, bytes, changes, codebook, manifest, \
-                   sum FROM groups \
+        let sql = "SELECT first, last, steps, level, per_run, blob, bytes, changes, codebook, lattice, \
+                   manifest, sum FROM groups \
                    WHERE layer = ? ORDER BY first";
         self.collect(sql, [layer], |row| {
-            let manifest: Vec<u8> = row.get(9)?;
+            let manifest: Vec<u8> = row.get(10)?;
+            let lattice: Option<u32> = row.get(9)?;
             let group = GroupRow {
                 layer,
                 first: row.number(0)?,
@@ -192,6 +194,7 @@ impl<'c> View<'c> {
                 level: row.number(3)?,
                 changes: row.number(7)?,
                 codebook: row.get(8)?,
+                lattice: lattice.and_then(Lattice::from_bits),
                 blobs: Blobs {
                     per_run: row.number(4)?,
                     first: row.get(5)?,
@@ -200,7 +203,13 @@ impl<'c> View<'c> {
                 },
             };
             let what = || format!("steps {} to {} of layer {layer}", group.first, group.last);
-            check_sum(what, group.sum(), row.get(10)?)?;
+            if lattice.is_some() && group.lattice.is_none() {
+                return Err(Error::damaged(format!(
+                    "{} have a lattice that is none",
+                    what()
+                )));
+            }
+            check_sum(what, group.sum(), row.get(11)?)?;
             Ok(group)
         })
     }

@@ -77,7 +77,7 @@ impl Layer {
         }
         let mut changes = BTreeMap::new();
         match act {
-            Act::Tensor(bytes) => {
+            Act::Tensor(bytes) | Act::Snapped(_, bytes) => {
                 for (i, element) in bytes.chunks_exact(self.dtype.size()).enumerate() {
                     let after = bits_of(element);
                     let before = std::mem::replace(&mut self.bits[i], after);
@@ -155,6 +155,36 @@ impl Layer {
             }
             _ => f32::from_bits(bits),
         }
+    }
+
+    /// The element nearest to a value that is not too large, the even one of two; NaN for NaN.
+    pub fn nearest(&self, value: f32) -> u32 {
+        if self.dtype == Dtype::F32 {
+            return value.to_bits();
+        }
+        let last = if self.dtype == Dtype::F16 {
+            0x7c00
+        } else {
+            0x7f80
+        };
+        let sign = u32::from(value.is_sign_negative()) << 15;
+        let value = value.abs();
+        if value.is_nan() {
+            return last + 1;
+        }
+        // Positive elements ascend by their bits.
+        let (mut low, mut high) = (0, last);
+        while high - low > 1 {
+            let middle = (low + high) / 2;
+            if self.value(middle) <= value {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        let (below, above) = (value - self.value(low), self.value(high) - value);
+        let up = above < below || (above == below && low % 2 == 1);
+        sign | if up { high } else { low }
     }
 
     /// The element of a value, which has one.

@@ -2,7 +2,7 @@ use temporal_vdb::{
     Checkpoint, RecordOptions, TemporalLayer, TemporalStore, TemporalVDBStorage, Threshold,
 };
 
-use super::run::{Act, How, Operation, Run, Step};
+use super::run::{Act, BOUND, How, Operation, Run, Step};
 
 /// Does to a store what the run did.
 pub async fn perform(store: &TemporalStore, run: &Run, operation: &Operation) {
@@ -40,7 +40,7 @@ async fn commit(store: &TemporalStore, run: &Run, step: &Step) {
         How::Checkpoint(metadata) => {
             let tensors = step.acts.iter().map(|(name, act)| match act {
                 Act::Tensor(bytes) => tensor_of(name, bytes),
-                Act::Changes(_) => panic!("{name}: not a tensor"),
+                Act::Changes(_) | Act::Snapped(..) => panic!("{name}: not a checkpoint's"),
             });
             let checkpoint = Checkpoint {
                 tensors: tensors.collect(),
@@ -61,6 +61,9 @@ async fn commit(store: &TemporalStore, run: &Run, step: &Step) {
                 writer = match act {
                     Act::Tensor(bytes) => {
                         writer.tensor(tensor_of(name, bytes), Threshold::Lossless)
+                    }
+                    Act::Snapped(bytes, _) => {
+                        writer.tensor(tensor_of(name, bytes), Threshold::SnappedAbsolute(BOUND))
                     }
                     Act::Changes(delta) => writer.changes(name, delta),
                 };

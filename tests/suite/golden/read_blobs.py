@@ -48,6 +48,27 @@ def narrow(dtype, wide):
     return found
 
 
+def nearest(dtype, values):
+    """The elements nearest to binary32 values, the even one of two."""
+    check(np.isfinite(values).all(), "a change leads to no value of the type")
+    if dtype == "F16":
+        with np.errstate(all="ignore"):
+            bits = values.astype("<f2").view("<u2")
+    else:
+        wide = values.view("<u4").astype(int)
+        bits = wide if dtype == "F32" else wide + 0x7FFF + (wide >> 16 & 1) >> 16
+    infinity = {"F32": 0x7F800000, "BF16": 0x7F80, "F16": 0x7C00}[dtype]
+    check((bits & infinity != infinity).all(), "a change leads to no value of the type")
+    return bits
+
+
+def after_steps(dtype, bits, codes, width):
+    """Elements after steps of a lattice."""
+    values = widen(dtype, bits.astype("<u4")).view("<f4")
+    with np.errstate(all="ignore"):
+        return nearest(dtype, values + differences(codes.astype(int)).astype("<f4") * width)
+
+
 def after_raw(dtype, bits, delta, mark):
     """An element after a raw change: the mark, or where there is none the sum."""
     if mark is not None:
@@ -146,19 +167,26 @@ def read_fast(data, sizes, steps, width):
     return tile, place, step, codes, raws
 
 
-def add(tiles, dtype, steps, block):
+def add(tiles, dtype, steps, block, lattice):
     """Adds some steps of a block upon the tiles of its run."""
     tile, place, step, codes, raws = block
     raws = dict(zip(np.flatnonzero(codes == 0), raws))
     for number, bits in enumerate(tiles):
-        own = np.flatnonzero((tile == number) & np.isin(step, steps))
-        by_hand = np.isin(place[own], place[own[codes[own] == 0]])  # weights with raw changes
-        sums, fast = ordered(bits), own[~by_hand]
-        np.add.at(sums, place[fast], differences(codes[fast]))
-        bits[:] = plain(sums)
-        for i in own[by_hand]:  # in the order of steps
-            one = bits[place[i]:place[i] + 1]
-            if codes[i]:
-                one[:] = plain(ordered(one) + differences(codes[i:i + 1]))
+        for one in steps:
+            own = np.flatnonzero((tile == number) & (step == one))
+            coded = own[codes[own] != 0]
+            at = place[coded]
+            if lattice is None:
+                bits[at] = plain(ordered(bits[at]) + differences(codes[coded]))
             else:
-                one[:] = after_raw(dtype, one, *raws[i])
+                bits[at] = after_steps(dtype, bits[at], codes[coded], lattice)
+            for i in own[codes[own] == 0]:
+                bits[place[i]:place[i] + 1] = after_raw(dtype, bits[place[i]:place[i] + 1], *raws[i])
+
+
+def width_of(lattice):
+    """The width of a lattice from its bits; None without one."""
+    if lattice is None:
+        return None
+    check(0 < lattice < 0x7F800000, "a lattice has no width")
+    return np.array([lattice], "<u4").view("<f4")[0]

@@ -160,27 +160,31 @@ def read_cell(coded, tile):
     return cell
 
 
-def read_codes(coded, tile, cell):
-    """The codes of each weight of a cell."""
+def read_codes(coded, tile, cell, snapped):
+    """The codes of each weight of a cell; `snapped` ones are steps of a lattice."""
     counts = [mask.bit_count() for _, mask in cell]
     codes = [[] for _ in cell]
     for rank in range(max(counts, default=0)):
-        sizes = []  # of the changes of this rank, less their scales
+        sizes = []  # of the changes of this rank: in steps, or less their scales
         for i, at in enumerate([at for at, count in enumerate(counts) if count > rank]):
             place = cell[at][0]
             size = tile.scale[place]
             if tile.long:
                 end = i - i % 4
                 eight = sum(sizes[end - 8:end]) if end >= 8 else None
-                size = 63 if eight is None else max(0, min(62, (eight + 8 * size) // 4))
+                if eight is None:
+                    size = 63
+                else:
+                    size = max(0, min(62, eight // 2 if snapped else (eight + 8 * size) // 4))
             context = CODES + 32 * size + 4 * (counts[at] - 1) + tile.size_of_last[place]
             code = tile.code(place, coded.number(context, i))
-            sizes.append(max(code, 1).bit_length() - 1 - tile.scale[place])
+            steps = min(15, (code + 1) // 2)
+            sizes.append(steps if snapped else max(code, 1).bit_length() - 1 - tile.scale[place])
             codes[at].append(code)
     return codes
 
 
-def read_dense(data, codebook, dtype, bits, width, steps):
+def read_dense(data, codebook, dtype, bits, width, steps, snapped):
     """The changes of a tile, as read_fast gives those of a run; `bits` are the tile's before them."""
     streams = Streams(data)
     check(streams.take(1) == b"\x04", "a block is of an unknown form")
@@ -193,7 +197,7 @@ def read_dense(data, codebook, dtype, bits, width, steps):
         first = len(changes)
         for slab in range(slab, slab + slabs):
             cell = read_cell(coded, tile)
-            for (place, mask), codes in zip(cell, read_codes(coded, tile, cell)):
+            for (place, mask), codes in zip(cell, read_codes(coded, tile, cell, snapped)):
                 ones = [bit for bit in range(8) if mask >> bit & 1]
                 changes += [(place, 8 * slab + bit, code) for bit, code in zip(ones, codes)]
             tile.pass_slab(cell)

@@ -13,7 +13,7 @@ import sys
 import numpy as np
 from xxhash import xxh3_64_intdigest, xxh3_128_intdigest
 
-from read_blobs import Streams, add, check, differences, ordered, plain, read_fast
+from read_blobs import Streams, add, check, differences, ordered, plain, read_fast, width_of
 from read_dense import Codebook, read_dense
 
 TILE, CHUNK, PIECE = 128, 4, 1 << 20
@@ -160,7 +160,8 @@ class Store:
                 self.set_to(tiles, frame)
 
         groups = self.rows("groups", f"layer = {layer['id']} ORDER BY first",
-                           "layer first last steps level per_run blob bytes changes codebook manifest")
+                           "layer first last steps level per_run blob bytes changes codebook "
+                           "lattice manifest")
         seen = 1  # the steps before this place are in groups, or changed nothing
         for group in groups:
             own = [i for i in range(1, len(steps)) if group["first"] <= numbers[i] <= group["last"]]
@@ -205,9 +206,9 @@ class Store:
             else:
                 width = rects(layer)[number][3]
                 block = read_dense(data, self.codebook(group["codebook"]), layer["dtype"],
-                                   run[0], width, group["steps"])
+                                   run[0], width, group["steps"], group["lattice"] is not None)
                 self.dense[group["blob"] + number] = block
-            add(run, layer["dtype"], wanted, block)
+            add(run, layer["dtype"], wanted, block, width_of(group["lattice"]))
 
 
 def rects(layer):

@@ -15,7 +15,12 @@ pub enum Act {
     /// Its new state.
     Tensor(Vec<u8>),
     Changes(Delta),
+    /// Its new state, snapped within [`BOUND`]: what is given, and what comes of it.
+    Snapped(Vec<u8>, Vec<u8>),
 }
+
+/// Of changes that are snapped. Twice that is the width of the lattice.
+pub const BOUND: f32 = 1.0 / 256.0;
 
 /// What is done to a store.
 pub enum Operation {
@@ -56,12 +61,13 @@ pub struct Run {
 }
 
 /// The golden runs by name.
-pub fn all() -> [(&'static str, Run); 4] {
+pub fn all() -> [(&'static str, Run); 5] {
     [
         ("full", full()),
         ("pruned", pruned()),
         ("whole", whole()),
         ("dense", dense()),
+        ("snapped", snapped()),
     ]
 }
 
@@ -229,6 +235,35 @@ fn dense() -> Run {
     run
 }
 
+/// Changes that are told by steps of a lattice: in both codings, in the journal, and beside others.
+fn snapped() -> Run {
+    let mut run = Run::default();
+    run.layer("steps.f32", Dtype::F32, &[130, 24], Some((130, 24)));
+    run.layer("steps.bf16", Dtype::Bf16, &[30, 40], Some((30, 40)));
+    run.layer("steps.f16", Dtype::F16, &[20, 40], Some((20, 40)));
+    run.layer("few.f32", Dtype::F32, &[300], Some((3, 128)));
+    for k in 0..47 {
+        for name in ["steps.f32", "steps.bf16", "steps.f16"] {
+            match k {
+                0 => run.begin_small(name),
+                20 => run.edits(name, k, 17), // by itself, between two groups with a lattice
+                _ => run.snapped(name, k),
+            }
+        }
+        match k {
+            0 => run.begin_small("few.f32"),
+            1..=8 => run.tensor("few.f32", |_, bits| bits), // a slab without changes
+            _ => run.snapped("few.f32", 100 * k),
+        }
+        run.commit(k, notes(k), How::Together);
+        if k == 36 {
+            run.operations.push(Operation::Compact);
+        }
+    }
+    run.prune("steps.bf16", 21);
+    run
+}
+
 /// Six sizes, one twice the other.
 fn sized(i: usize) -> u32 {
     let random = mix(i, 0) as u32;
@@ -247,10 +282,10 @@ fn there_and_back(i: usize, k: usize, bits: u32) -> u32 {
     }
 }
 
-/// One row of 24 at each step, nearly all of it, by as much as suits the row.
+/// One row of 28 at each step, nearly all of it, by as much as suits the row.
 fn rows(i: usize, k: usize, bits: u32) -> u32 {
     let (row, random) = (i / 150, mix(i, k) as u32);
-    if row % 7 == 3 || !mix(row, 50 + k).is_multiple_of(24) {
+    if row % 7 == 3 || !mix(row, 50 + k).is_multiple_of(28) {
         bits
     } else if i % 150 == 8 {
         !bits
@@ -337,6 +372,52 @@ impl Run {
         let elements = layer.bits.iter().enumerate();
         let bytes = layer.bytes(elements.map(|(i, before)| bits(i, *before)));
         self.acts.push((name, Act::Tensor(bytes)));
+    }
+
+    /// A first state of values around 0.
+    fn begin_small(&mut self, name: &'static str) {
+        let layer = self.find(name);
+        let value = |i: usize| (mix(i, 7) % 1000) as f32 / 1000.0 - 0.5;
+        let bits: Vec<u32> = (0..layer.bits.len())
+            .map(|i| layer.nearest(value(i)))
+            .collect();
+        self.tensor(name, |i, _| bits[i]);
+    }
+
+    /// A new state that steps of a lattice lead to, but for a few weights.
+    fn snapped(&mut self, name: &'static str, k: usize) {
+        let layer = self.find(name);
+        let pairs = layer.bits.iter().enumerate().map(|(i, &before)| {
+            let random = mix(i, k) as usize;
+            let value = layer.value(before);
+            let count = [0, 0, 0, 1, -1, 1, -2, 5][random % 8] as f32;
+            // No steps lead to or from values that are not finite.
+            let far = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
+            let odd = if !value.is_finite() {
+                Some(0.5)
+            } else if random / 8 % 997 == 3 {
+                Some(far[random / 8000 % 3])
+            } else {
+                None
+            };
+            if let Some(odd) = odd {
+                let bits = layer.nearest(odd);
+                return (bits, bits);
+            }
+            let after = match count {
+                0.0 => before, // -0.0 stays
+                _ => layer.nearest(value + count * (2.0 * BOUND)),
+            };
+            // What is given lies beside what comes of it.
+            let beside = layer.nearest(layer.value(after) + BOUND / 4.0);
+            (beside, after)
+        });
+        let (given, after): (Vec<u32>, Vec<u32>) = pairs.unzip();
+        let (given, after) = (
+            layer.bytes(given.into_iter()),
+            layer.bytes(after.into_iter()),
+        );
+        self.acts.push((name, Act::Snapped(given, after)));
     }
 
     fn whole(&mut self, name: &'static str, bytes: Vec<u8>) {

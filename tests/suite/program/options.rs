@@ -14,7 +14,12 @@ fn deviation(weights: &[f32]) -> f64 {
 
 #[test]
 fn what_comes_back_is_within_the_threshold() {
-    for (flag, share) in [("--threshold", "0.01"), ("--relative", "0.02")] {
+    for (flag, share, snap) in [
+        ("--threshold", "0.01", false),
+        ("--relative", "0.02", false),
+        ("--threshold", "0.01", true),
+        ("--relative", "0.02", true),
+    ] {
         let folder = Folder::new();
         let mut model = Model::of_weights(&SHAPES);
         let mut files = Vec::new();
@@ -25,6 +30,9 @@ fn what_comes_back_is_within_the_threshold() {
             model.train();
         }
         let mut arguments = vec!["record", "run.tvdb", flag, share];
+        if snap {
+            arguments.push("--snap");
+        }
         arguments.extend(files.iter().map(String::as_str));
         folder.ok(&arguments);
 

@@ -307,6 +307,18 @@ fn a_store_is_never_written_over() {
 }
 
 #[test]
+fn there_is_nothing_to_snap_without_a_threshold() {
+    let (folder, _) = folder();
+    for flag in ["--threshold", "--relative"] {
+        folder.refuses(
+            &["record", "new.tvdb", "b", "--snap", flag, "0"],
+            &["snapping needs a threshold above 0"],
+        );
+    }
+    assert!(!folder.path("new.tvdb").exists());
+}
+
+#[test]
 fn wrong_usage_is_two() {
     let (folder, _) = folder();
     for arguments in [
@@ -333,6 +345,7 @@ fn wrong_usage_is_two() {
             "--threshold",
             "2",
         ],
+        &["record", "run.tvdb", "b", "--snap"],
         &["record", "run.tvdb", "b", "--note", "loss"],
         &["record", "run.tvdb", "b", "--note", "=1"],
         &["record", "run.tvdb", "b", "--step", "2147483647"],

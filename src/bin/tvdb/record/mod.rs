@@ -7,7 +7,7 @@ mod summary;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use clap::{ArgAction, Args};
+use clap::{ArgAction, ArgGroup, Args};
 use globset::Glob;
 use temporal_vdb::{
     Checkpoint, Durability, Error, MAX_STEP, Note, RecordOptions, Recorded, StoreOptions,
@@ -31,9 +31,12 @@ use summary::Summary;
 ///
 /// Without a threshold every checkpoint comes back bit for
 /// bit. With one, small changes are left out, and what comes
-/// back is within it at every step.
+/// back is within it at every step. With --snap the rest is
+/// rounded too, as far as the threshold allows, and takes a
+/// fraction of the space.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
+#[command(group(ArgGroup::new("bound").args(["threshold", "relative"])))]
 pub(crate) struct Options {
     /// The store; it is made if it is missing
     #[arg(value_name = "RUN.tvdb")]
@@ -49,8 +52,15 @@ pub(crate) struct Options {
 
     /// The same, X times each tensor's standard deviation
     #[arg(long, value_name = "X", value_parser = bound, allow_negative_numbers = true)]
-    #[arg(conflicts_with = "threshold")]
     relative: Option<f32>,
+
+    /// Round changes to multiples of twice the threshold
+    ///
+    /// Similar changes become the same and take a fraction of
+    /// the space. What comes back is within the threshold as
+    /// before, but not bit for bit where a weight changed.
+    #[arg(long, requires = "bound", verbatim_doc_comment)]
+    snap: bool,
 
     /// Only tensors of such names, like 'mlp.*'; repeatable
     #[arg(long, value_name = "GLOB", value_parser = Glob::new)]
@@ -123,6 +133,8 @@ impl Options {
     fn record_options(&self) -> RecordOptions {
         RecordOptions {
             threshold: match (self.threshold, self.relative) {
+                (Some(bound), _) if self.snap => Threshold::SnappedAbsolute(bound),
+                (_, Some(bound)) if self.snap => Threshold::SnappedRelative(bound),
                 (Some(bound), _) if bound > 0.0 => Threshold::Absolute(bound),
                 (_, Some(bound)) if bound > 0.0 => Threshold::Relative(bound),
                 _ => Threshold::Lossless,
@@ -139,6 +151,9 @@ impl Options {
 ///
 /// If a checkpoint cannot be read or does not fit; those before it stay recorded.
 pub(crate) async fn run(options: &Options, json: bool) -> Result<()> {
+    if options.snap && options.threshold.or(options.relative) == Some(0.0) {
+        return Err(Error::NothingToSnap.into());
+    }
     let plan = Plan::new(&options.checkpoints, options.step, options.step_from_name)?;
     let selection = Selection::new(&options.layers);
     let progress = Progress::new(plan.entries.len() as u64);

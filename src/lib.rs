@@ -55,6 +55,7 @@ mod retention;
 mod ring;
 mod sparse_weights;
 mod storage;
+mod storage_options;
 mod store;
 mod tags;
 mod temporal_layer;
@@ -72,13 +73,14 @@ pub use detector::DeltaDetector;
 pub use dtype::Dtype;
 pub use error::{Error, ErrorKind, Result};
 pub use figures::Figures;
-pub use layer::{Layer, StorageOptions};
+pub use layer::Layer;
 pub use openvdb_storage::OpenVdbStorage;
 pub use region::Region;
 pub use retention::{Retention, Tier};
 pub use ring::{MAX_HISTORY, Ring, get_z_for_timestamp};
 pub use sparse_weights::SparseWeights;
 pub use storage::TemporalVDBStorage;
+pub use storage_options::StorageOptions;
 pub use store::{
     Codec, Durability, Favor, LayerInfo, LayerStats, ModelWeights, Note, RecordOptions, Recorded,
     StepInfo, StepWriter, StoreOptions, StoreStats, StoredLayer, TemporalStore, Threshold,

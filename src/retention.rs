@@ -88,7 +88,7 @@ impl Retention {
         let mut full = true;
         for (i, tier) in tiers.iter().enumerate() {
             // The base comes on top.
-            let wanted = tier.steps + usize::from(i + 1 == tiers.len());
+            let wanted = tier.steps.saturating_add(usize::from(i + 1 == tiers.len()));
             let mut found = 0;
             while found < wanted && end > 0 {
                 end -= 1;
@@ -205,6 +205,8 @@ mod tests {
         assert_eq!(retained("last 10", &up_to(10), &[]), up_to(10));
         assert_eq!(retained("last 11", &up_to(10), &[]), up_to(10));
         assert_eq!(retained("last 1", &[5], &[]), [5]);
+        let no_end = format!("last {}", usize::MAX);
+        assert_eq!(retained(&no_end, &up_to(10), &[]), up_to(10));
         assert_eq!(retained("all", &up_to(3), &[]), up_to(3));
     }
 

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::{Layer, StorageOptions};
+use super::Layer;
 use crate::grid::{Grid, GridFile};
 use crate::timeline::Timeline;
-use crate::{Result, Voxel};
+use crate::{Result, StorageOptions, Voxel};
 
 impl Layer {
     /// Writes the layer as `.vdb`, z being the timestep. Tags and the policy are not written, and a

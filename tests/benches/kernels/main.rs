@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkGroup, Criterion, measurement::WallTime};
 use temporal_vdb::baseline::VoxelwiseGrid;
-use temporal_vdb::{Delta, Layer, StorageOptions};
+use temporal_vdb::{Delta, Layer, Retention, StorageOptions, Tier};
 
 use workload::Workload;
 
@@ -98,6 +98,13 @@ fn state(group: &mut BenchmarkGroup<'_, WallTime>, workload: &Workload) {
     group.bench_function("kernel, sparse", |bench| {
         bench.iter(|| layer.weights_at_time(usize::MAX).unwrap())
     });
+    let spread: Vec<usize> = (1..=16).map(|i| workload.steps.len() * i / 16).collect();
+    group.bench_function("16 states, one by one", |bench| {
+        bench.iter(|| spread.iter().for_each(|&t| drop(layer.dense_at_time(t))))
+    });
+    group.bench_function("16 states, at once", |bench| {
+        bench.iter(|| layer.dense_at_many(&spread).unwrap())
+    });
     let figures = layer.figures().unwrap();
     drop(layer);
 
@@ -132,6 +139,33 @@ fn state(group: &mut BenchmarkGroup<'_, WallTime>, workload: &Workload) {
         figures.delta_voxels as f64 / figures.leaves as f64,
         figures.memory_bytes as f64 / figures.delta_voxels as f64,
     );
+}
+
+/// What is left of a run when one of every ten steps stays.
+fn prune(group: &mut BenchmarkGroup<'_, WallTime>, workload: &Workload) {
+    let filled = || {
+        let mut layer = empty_layer(workload);
+        store_all(&mut layer, workload);
+        layer
+    };
+    let policy = Retention::Tiered(vec![Tier {
+        steps: usize::MAX - 1,
+        every: 10,
+    }]);
+    group.bench_function("plan", |bench| {
+        let layer = filled();
+        bench.iter(|| layer.plan_prune(&policy).unwrap())
+    });
+    group.bench_function("merge tens", |bench| {
+        bench.iter_custom(|n| {
+            time_each(n, filled, |layer| {
+                layer.prune(&policy).unwrap();
+            })
+        });
+    });
+    group.bench_function("fold all", |bench| {
+        bench.iter_custom(|n| time_each(n, filled, |layer| layer.prune_history(0).unwrap()));
+    });
 }
 
 /// One weight over 1,000 steps, and what it costs to cross the bridge at all.
@@ -216,6 +250,10 @@ fn main() {
         let mut group = criterion.benchmark_group(format!("state, {}", workload.name));
         group.throughput(criterion::Throughput::Elements(workload.changes()));
         state(&mut group, &workload);
+        group.finish();
+        let mut group = criterion.benchmark_group(format!("prune, {}", workload.name));
+        group.throughput(criterion::Throughput::Elements(workload.changes()));
+        prune(&mut group, &workload);
         group.finish();
         unified_z(&mut criterion, &workload);
     }

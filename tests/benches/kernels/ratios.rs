@@ -12,7 +12,7 @@ struct Pair {
     bar: Option<f64>,
 }
 
-const PAIRS: [Pair; 8] = [
+const PAIRS: [Pair; 9] = [
     Pair {
         group: "insert,",
         slow: "accessor",
@@ -48,6 +48,12 @@ const PAIRS: [Pair; 8] = [
         slow: "voxel iterator",
         fast: "kernel, sparse",
         bar: Some(4.0),
+    },
+    Pair {
+        group: "state,",
+        slow: "16 states, one by one",
+        fast: "16 states, at once",
+        bar: Some(2.0),
     },
     Pair {
         group: "weights and",

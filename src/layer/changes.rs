@@ -1,0 +1,132 @@
+//! What changed: weight by weight, step by step, and between states.
+
+use std::ops::RangeInclusive;
+
+use super::Layer;
+use crate::co_occurrence::{jaccard, similar_pairs};
+use crate::sparse_weights::check_inside;
+use crate::zspan::ZSpan;
+use crate::{Coordinate3D, Delta, DenseDetector, Result, Voxel};
+
+impl Layer {
+    /// One weight over time: (t, weight after t) for the base, under its label, and for each
+    /// retained step that changed it. Errors: `OutOfShape`.
+    pub fn weight_history(&self, row: i32, col: i32) -> Result<Vec<(usize, f32)>> {
+        check_inside((row, col), self.shape())?;
+        let states = self.grid.history(row, col, &self.all_spans())?;
+        let at = |z| self.timeline.step_at(z) as usize;
+        Ok(states
+            .iter()
+            .map(|state| (at(state.z), state.value))
+            .collect())
+    }
+
+    fn all_spans(&self) -> Vec<ZSpan> {
+        self.timeline.spans_until(self.timeline.latest())
+    }
+
+    /// The changes of step `t`. Errors: `InvalidStep`, `Pruned`, `NoSuchStep`.
+    pub fn get_delta_layer(&self, t: usize) -> Result<Delta> {
+        let step = self.timeline.find(t)?;
+        let mut slices = self.slices_of(&[step])?;
+        Ok(slices.swap_remove(0))
+    }
+
+    /// The changes of the retained steps in a range of times.
+    pub fn deltas_in(&self, times: RangeInclusive<usize>) -> Result<Vec<(usize, Delta)>> {
+        let steps = self.timeline.steps_in(times);
+        let slices = self.slices_of(&steps)?;
+        Ok(steps
+            .into_iter()
+            .map(|step| step as usize)
+            .zip(slices)
+            .collect())
+    }
+
+    /// The changes of the newest `n` steps, oldest first: `Z[t-n+1..=t]`.
+    pub fn recent_deltas(&self, n: usize) -> Result<Vec<(usize, Delta)>> {
+        let steps = self.timeline.steps();
+        match steps.len().saturating_sub(n) {
+            skipped if skipped == steps.len() => Ok(Vec::new()),
+            skipped => self.deltas_in(steps[skipped] as usize..=self.latest()),
+        }
+    }
+
+    /// The slices of steps, given ascending in time; in a ring their z need not ascend.
+    pub(super) fn slices_of(&self, steps: &[i32]) -> Result<Vec<Delta>> {
+        let mut order: Vec<usize> = (0..steps.len()).collect();
+        order.sort_unstable_by_key(|&i| self.timeline.z_of(steps[i]));
+        let zs: Vec<i32> = order
+            .iter()
+            .map(|&i| self.timeline.z_of(steps[i]))
+            .collect();
+        let mut slices: Vec<(usize, Delta)> =
+            order.into_iter().zip(self.grid.slices(&zs)?).collect();
+        slices.sort_unstable_by_key(|&(i, _)| i);
+        Ok(slices.into_iter().map(|(_, slice)| slice).collect())
+    }
+
+    /// What leads from the state at `from` to that at `to`, bit for bit, whichever is earlier.
+    /// Errors: `Pruned`, `OutOfMemory`.
+    pub fn net_change(&self, from: usize, to: usize) -> Result<Delta> {
+        let states = self.dense_at_many(&[from, to])?;
+        let (rows, cols) = self.shape();
+        DenseDetector::from_base(0.0, rows, cols, &states[0].values)?
+            .compute_changes(&states[1].values)
+    }
+
+    /// The weights that changed in a range of times, ascending by (row, col), and in how many of
+    /// its steps. Errors: `OutOfMemory`.
+    pub fn change_counts(&self, times: RangeInclusive<usize>) -> Result<Vec<((i32, i32), u32)>> {
+        let steps = self.timeline.steps_in(times);
+        let (Some(first), Some(&last)) = (steps.first(), steps.last()) else {
+            return Ok(Vec::new());
+        };
+        let spans = self.timeline.spans_between(first - 1, last);
+        let counts = self.grid.change_counts(&spans)?;
+        let width = self.shape().1 as usize;
+        Ok(counts
+            .into_iter()
+            .enumerate()
+            .filter(|(_, count)| *count > 0)
+            .map(|(i, count)| (((i / width) as i32, (i % width) as i32), count))
+            .collect())
+    }
+
+    /// How alike two weights are in when they change: the Jaccard index of their sets of change
+    /// steps in the retained range, 0 to 1; 0 where neither changed. Errors: `OutOfShape`.
+    pub fn co_occurrence_score(&self, a: (i32, i32), b: (i32, i32)) -> Result<f64> {
+        let weights = [a, b].map(|(row, col)| Voxel {
+            row,
+            col,
+            value: 0.0,
+        });
+        for weight in &weights {
+            check_inside(weight.key(), self.shape())?;
+        }
+        let times = self.grid.change_times(&weights, &self.all_spans())?;
+        Ok(jaccard(&times[0], &times[1]))
+    }
+
+    /// The unordered pairs of different weights that changed at step `t`, each at least 3 times in
+    /// the retained range, whose [`Layer::co_occurrence_score`] is above 0.8. Exact. Errors as
+    /// [`Layer::get_delta_layer`].
+    pub fn correlated_changes(&self, t: usize) -> Result<Vec<(Coordinate3D, Coordinate3D)>> {
+        let z = self.timeline.find(t)?;
+        let changes = self.get_delta_layer(t)?;
+        let weights: Vec<_> = changes
+            .iter()
+            .map(|((row, col), _)| Voxel {
+                row,
+                col,
+                value: 0.0,
+            })
+            .collect();
+        let times = self.grid.change_times(&weights, &self.all_spans())?;
+        let at = |i: usize| Coordinate3D::new(weights[i].row, weights[i].col, z);
+        Ok(similar_pairs(&times)
+            .into_iter()
+            .map(|(a, b)| (at(a), at(b)))
+            .collect())
+    }
+}

@@ -32,8 +32,8 @@ use summary::Summary;
 /// Without a threshold every checkpoint comes back bit for
 /// bit. With one, small changes are left out, and what comes
 /// back is within it at every step. With --snap the rest is
-/// rounded too, as far as the threshold allows, and takes a
-/// fraction of the space.
+/// rounded too, as far as the threshold allows, and takes
+/// less space.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 #[command(group(ArgGroup::new("bound").args(["threshold", "relative"])))]
@@ -54,11 +54,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "X", value_parser = bound, allow_negative_numbers = true)]
     relative: Option<f32>,
 
-    /// Round changes to multiples of twice the threshold
+    /// Round changes to multiples of about twice the threshold
     ///
-    /// Similar changes become the same and take a fraction of
-    /// the space. What comes back is within the threshold as
-    /// before, but not bit for bit where a weight changed.
+    /// Similar changes become the same, and those of F32
+    /// weights take a quarter of the space. What comes back is
+    /// within the threshold as before, but where a weight
+    /// changed it is not bit for bit what was recorded.
     #[arg(long, requires = "bound", verbatim_doc_comment)]
     snap: bool,
 

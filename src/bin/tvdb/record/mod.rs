@@ -1,12 +1,11 @@
 //! `tvdb record`: checkpoints become steps of a store.
 
 mod plan;
-mod selection;
 mod summary;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::{ArgAction, Args};
 use globset::Glob;
 use temporal_vdb::{
@@ -17,9 +16,9 @@ use temporal_vdb::{
 use crate::checkpoint_file::{self, EXTENSION};
 use crate::failure::with_hint;
 use crate::progress::Progress;
+use crate::selection::Selection;
 use crate::{background, output};
 use plan::{Entry, Plan};
-use selection::Selection;
 use summary::Summary;
 
 /// Add checkpoints to a store, a step each
@@ -202,9 +201,18 @@ async fn record(
 async fn read(entry: &Entry, selection: &Selection) -> Result<Checkpoint> {
     let path = entry.path.clone();
     let checkpoint = background::run(move || checkpoint_file::read(&path)).await?;
-    selection
-        .apply(checkpoint)
+    selected(checkpoint, selection)
         .with_context(|| format!("cannot record {}", entry.path.display()))
+}
+
+/// What there is to record of a checkpoint.
+fn selected(mut checkpoint: Checkpoint, selection: &Selection) -> Result<Checkpoint> {
+    let tensors = &mut checkpoint.tensors;
+    ensure!(!tensors.is_empty(), "there are no tensors in it");
+    let names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+    selection.check(&names, "tensor")?;
+    tensors.retain(|tensor| selection.takes(&tensor.name));
+    Ok(checkpoint)
 }
 
 /// Refuses to make a store under a checkpoint's name: the store's own has been forgotten.

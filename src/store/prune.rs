@@ -138,7 +138,6 @@ impl Store {
             for row in index.layers.iter() {
                 let Some(cut) = cuts.iter().find(|cut| cut.layer.row.id == row.id) else {
                     let layer = index.layer(batch, row.id)?;
-                    left.extend(layer.steps.iter().copied());
                     used.add(&layer, 0..layer.steps.len());
                     continue;
                 };

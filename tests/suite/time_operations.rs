@@ -326,7 +326,14 @@ impl Run {
         let stored = self.store().layer(LAYERS[layer].0).await.unwrap();
         let plan = stored.plan_prune(policy).await.unwrap();
         assert_eq!(plan, stored.prune(policy).await.unwrap());
+        let before: Vec<usize> = self.layers[layer].keys().copied().collect();
         self.keep(&[layer], policy);
+        // Whether other layers have them too or not.
+        let goes = |step: &usize| !self.layers[layer].contains_key(step);
+        assert_eq!(
+            plan.steps,
+            before.into_iter().filter(goes).collect::<Vec<_>>()
+        );
     }
 
     async fn tag(&mut self, back: usize) {

@@ -3,13 +3,13 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 use temporal_vdb::{StoreOptions, TemporalStore};
 
+use crate::at::{At, LATEST, no_step_yet};
 use crate::failure::with_hint;
 use crate::file_kind::FileKind;
 use crate::numbers::{bytes, counted};
@@ -19,7 +19,8 @@ use crate::{background, checkpoint_file, output};
 ///
 /// They are checked against the digests of what was recorded.
 /// Between two steps it is the earlier one's weights that are
-/// written, and the output says which step it is.
+/// written, and the output says which step it is; --exact
+/// makes that an error.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Options {
@@ -27,67 +28,40 @@ pub(crate) struct Options {
     #[arg(value_name = "RUN.tvdb")]
     store: PathBuf,
 
-    /// The step: a number, or 'latest'
+    /// The step: a number, a tag, or 'latest'
     #[arg(
         long,
         value_name = "T",
-        default_value = "latest",
+        default_value = LATEST,
         allow_negative_numbers = true
     )]
-    at: Time,
+    at: At,
+
+    /// Only the step itself will do, not an earlier one
+    #[arg(long)]
+    exact: bool,
 
     /// The file to write; an older one is replaced
     #[arg(short, long = "out", value_name = "FILE")]
     out: PathBuf,
 }
 
-/// What was asked for.
-#[derive(Clone, Copy)]
-enum Time {
-    Latest,
-    Step(usize),
-}
-
-impl FromStr for Time {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "latest" {
-            return Ok(Time::Latest);
-        }
-        text.parse()
-            .map(Time::Step)
-            .map_err(|_| "give a step's number, or latest".to_owned())
-    }
-}
-
-impl Time {
-    fn to_json(self) -> Value {
-        match self {
-            Time::Latest => json!("latest"),
-            Time::Step(step) => json!(step),
-        }
-    }
-}
-
 /// Reads the weights and writes the file.
 ///
 /// # Errors
 ///
-/// If the step is pruned or damaged, or if the file cannot be written or is a store.
+/// If the step is not there or damaged, or if the file cannot be written or is a store.
 pub(crate) async fn run(options: &Options, json: bool) -> Result<()> {
     refuse_store(&options.store, &options.out)?;
     let store = TemporalStore::open_read_only(&options.store, StoreOptions::default()).await?;
     if store.layers().await?.is_empty() {
-        let error = anyhow!(
-            "{}: there is no step in the store yet",
-            options.store.display()
-        );
-        return Err(with_hint(error, "tvdb record adds checkpoints to it"));
+        return Err(no_step_yet(&options.store));
     }
-    let weights = match options.at {
-        Time::Latest => store.latest().await?,
-        Time::Step(step) => store.weights_at(step).await?,
+    let weights = match &options.at {
+        At::Latest => store.latest().await?,
+        At::Step(step) if options.exact => store.weights_at_step(*step).await?,
+        At::Step(step) => store.weights_at(*step).await?,
+        At::Tag(name) => store.weights_at_step(store.tagged(name).await?).await?,
     };
     drop(store);
 
@@ -108,8 +82,9 @@ pub(crate) async fn run(options: &Options, json: bool) -> Result<()> {
         });
         return output::print(&format!("{value:#}\n"));
     }
-    let which = match options.at {
-        Time::Step(asked) if asked != step => format!("step {step} (newest up to {asked})"),
+    let which = match &options.at {
+        At::Step(asked) if *asked != step => format!("step {step} (newest up to {asked})"),
+        At::Tag(name) => format!("step {step} ({name})"),
         _ => format!("step {step}"),
     };
     let count = counted(tensors as u64, "tensor");
@@ -160,15 +135,6 @@ fn resolved(path: &Path) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_numbers_or_latest() {
-        assert!(matches!("latest".parse(), Ok(Time::Latest)));
-        assert!(matches!("12".parse(), Ok(Time::Step(12))));
-        for text in ["", "-1", "Latest", "1.5", "99999999999999999999"] {
-            assert!(text.parse::<Time>().is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn paths_are_resolved_without_their_files() {

@@ -13,6 +13,11 @@ use crate::file_kind::FileKind;
 /// What shells report for a program that Ctrl-C ended: 128 + SIGINT.
 const INTERRUPTED: u8 = 130;
 
+const FAILED: u8 = 1;
+
+/// What clap ends with where the arguments are wrong.
+const USAGE: u8 = 2;
+
 /// Ctrl-C was pressed.
 #[derive(Debug)]
 pub(crate) struct Interrupted;
@@ -30,6 +35,7 @@ impl StdError for Interrupted {}
 struct Hinted {
     error: Error,
     hint: String,
+    code: u8,
 }
 
 impl fmt::Display for Hinted {
@@ -49,6 +55,16 @@ pub(crate) fn with_hint(error: impl Into<Error>, hint: impl Into<String>) -> Err
     Error::new(Hinted {
         error: error.into(),
         hint: hint.into(),
+        code: FAILED,
+    })
+}
+
+/// The same, for arguments that are wrong.
+pub(crate) fn wrong_usage(error: impl Into<Error>, hint: impl Into<String>) -> Error {
+    Error::new(Hinted {
+        error: error.into(),
+        hint: hint.into(),
+        code: USAGE,
     })
 }
 
@@ -60,11 +76,17 @@ pub(crate) fn report(error: &Error) -> ExitCode {
     }
     // Where stderr is closed there is nobody left to tell.
     let _ = io::stderr().lock().write_all(text.as_bytes());
+    code_of(error).into()
+}
+
+fn code_of(error: &Error) -> u8 {
     if error.is::<Interrupted>() {
-        INTERRUPTED.into()
-    } else {
-        ExitCode::FAILURE
+        return INTERRUPTED;
     }
+    let mut hinted = error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<Hinted>());
+    hinted.next().map_or(FAILED, |hinted| hinted.code)
 }
 
 /// The error and its sources in one line. Some messages already end in their source's.
@@ -93,7 +115,9 @@ fn hint_of(error: &Error) -> Option<&str> {
 fn hint_of_library(error: &temporal_vdb::Error) -> Option<&'static str> {
     use temporal_vdb::Error;
     Some(match error {
-        Error::InUse { .. } => "wait until it is done; stats, checkout and verify work beside it",
+        Error::InUse { .. } => {
+            "wait until it is done; log, stats, checkout and verify work beside it"
+        }
         Error::NotAStore { path, .. } => match FileKind::of_file(path) {
             Some(FileKind::Safetensors) => {
                 "it is a checkpoint: the store is another file, named first: `tvdb record RUN.tvdb CKPT...`"
@@ -104,7 +128,11 @@ fn hint_of_library(error: &temporal_vdb::Error) -> Option<&'static str> {
         Error::Damaged { .. } => {
             "`tvdb verify` names the first damage; what lies elsewhere can still be checked out"
         }
-        Error::Pruned { .. } => "`tvdb stats` shows which steps there are",
+        Error::Pruned { .. } | Error::NoSuchStep { .. } => "`tvdb log` shows which steps there are",
+        Error::NoSuchTag { .. } => "`tvdb tag RUN.tvdb` lists the tags",
+        Error::TagExists { .. } | Error::Pinned { .. } => {
+            "`tvdb tag RUN.tvdb --delete NAME` takes a tag away"
+        }
         Error::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
             "is the path right, and the folder there?"
         }
@@ -145,5 +173,8 @@ mod tests {
         assert_eq!(causes(&error), "preparing: not allowed");
         assert_eq!(hint_of(&error), Some("use another folder"));
         assert_eq!(hint_of(&anyhow!("plain")), None);
+        assert_eq!(code_of(&error), FAILED);
+        let error = wrong_usage(anyhow!("what?"), "say it").context("later");
+        assert_eq!(code_of(&error), USAGE);
     }
 }

@@ -1,5 +1,6 @@
 //! `tvdb`: every step of a model's weights, from the command line.
 
+mod at;
 mod background;
 mod bench;
 mod checkout;
@@ -9,14 +10,24 @@ mod compact;
 mod demo;
 mod failure;
 mod file_kind;
+mod log;
 mod natural_order;
+mod notes;
 mod numbers;
 mod output;
+mod policies;
 mod progress;
+mod prune;
+mod ranges;
 mod record;
 mod replacement;
+mod rollback;
+mod selection;
 mod stats;
+mod table;
+mod tag;
 mod terminal;
+mod time;
 mod verify;
 
 use std::process::ExitCode;
@@ -37,7 +48,7 @@ struct Cli {
     #[command(subcommand)]
     verb: Verb,
 
-    /// Print the result as one JSON object
+    /// Print the result as JSON
     #[arg(long, global = true, display_order = 100)]
     json: bool,
 }
@@ -47,7 +58,11 @@ enum Verb {
     Demo(demo::Options),
     Record(record::Options),
     Checkout(checkout::Options),
+    Log(log::Options),
     Stats(stats::Options),
+    Tag(tag::Options),
+    Prune(prune::Options),
+    Rollback(rollback::Options),
     Verify(verify::Options),
     Compact(compact::Options),
     Bench(bench::Options),
@@ -85,7 +100,11 @@ async fn dispatch(cli: &Cli) -> Result<()> {
         Verb::Demo(options) => demo::run(options, cli.json).await,
         Verb::Record(options) => record::run(options, cli.json).await,
         Verb::Checkout(options) => checkout::run(options, cli.json).await,
+        Verb::Log(options) => log::run(options, cli.json).await,
         Verb::Stats(options) => stats::run(options, cli.json).await,
+        Verb::Tag(options) => tag::run(options, cli.json).await,
+        Verb::Prune(options) => prune::run(options, cli.json).await,
+        Verb::Rollback(options) => rollback::run(options, cli.json).await,
         Verb::Verify(options) => verify::run(options, cli.json).await,
         Verb::Compact(options) => compact::run(options, cli.json).await,
         Verb::Bench(options) => bench::run(options, cli.json).await,

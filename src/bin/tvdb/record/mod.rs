@@ -1,12 +1,11 @@
 //! `tvdb record`: checkpoints become steps of a store.
 
 mod plan;
-mod selection;
 mod summary;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::{ArgAction, ArgGroup, Args};
 use globset::Glob;
 use temporal_vdb::{
@@ -17,9 +16,9 @@ use temporal_vdb::{
 use crate::checkpoint_file::{self, EXTENSION};
 use crate::failure::with_hint;
 use crate::progress::Progress;
+use crate::selection::Selection;
 use crate::{background, output};
 use plan::{Entry, Plan};
-use selection::Selection;
 use summary::Summary;
 
 /// Add checkpoints to a store, a step each
@@ -32,8 +31,8 @@ use summary::Summary;
 /// Without a threshold every checkpoint comes back bit for
 /// bit. With one, small changes are left out, and what comes
 /// back is within it at every step. With --snap the rest is
-/// rounded too, as far as the threshold allows, and takes a
-/// fraction of the space.
+/// rounded too, as far as the threshold allows, and takes
+/// less space.
 #[derive(Args)]
 #[command(verbatim_doc_comment)]
 #[command(group(ArgGroup::new("bound").args(["threshold", "relative"])))]
@@ -54,11 +53,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "X", value_parser = bound, allow_negative_numbers = true)]
     relative: Option<f32>,
 
-    /// Round changes to multiples of twice the threshold
+    /// Round changes to multiples of about twice the threshold
     ///
-    /// Similar changes become the same and take a fraction of
-    /// the space. What comes back is within the threshold as
-    /// before, but not bit for bit where a weight changed.
+    /// Similar changes become the same, and those of F32
+    /// weights take a quarter of the space. What comes back is
+    /// within the threshold as before, but where a weight
+    /// changed it is not bit for bit what was recorded.
     #[arg(long, requires = "bound", verbatim_doc_comment)]
     snap: bool,
 
@@ -217,9 +217,18 @@ async fn record(
 async fn read(entry: &Entry, selection: &Selection) -> Result<Checkpoint> {
     let path = entry.path.clone();
     let checkpoint = background::run(move || checkpoint_file::read(&path)).await?;
-    selection
-        .apply(checkpoint)
+    selected(checkpoint, selection)
         .with_context(|| format!("cannot record {}", entry.path.display()))
+}
+
+/// What there is to record of a checkpoint.
+fn selected(mut checkpoint: Checkpoint, selection: &Selection) -> Result<Checkpoint> {
+    let tensors = &mut checkpoint.tensors;
+    ensure!(!tensors.is_empty(), "there are no tensors in it");
+    let names: Vec<&str> = tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+    selection.check(&names, "tensor")?;
+    tensors.retain(|tensor| selection.takes(&tensor.name));
+    Ok(checkpoint)
 }
 
 /// Refuses to make a store under a checkpoint's name: the store's own has been forgotten.

@@ -1,8 +1,8 @@
 //! `tvdb stats`: what a store holds, and what it takes.
 
-mod table;
 mod text;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use temporal_vdb::{LayerStats, StoreOptions, StoreStats, TemporalStore};
 
+use crate::policies::Policies;
 use crate::{output, terminal};
 
 /// Show what a store holds and how large it is
@@ -31,16 +32,20 @@ pub(crate) struct Options {
 pub(crate) async fn run(options: &Options, json: bool) -> Result<()> {
     let store = TemporalStore::open_read_only(&options.store, StoreOptions::default()).await?;
     let stats = store.stats().await?;
+    let tags = store.tags().await?;
+    let policies = Policies::of(&store, stats.layers.iter().map(|layer| &layer.info)).await?;
     output::print(&if json {
-        render(&stats)
+        render(&stats, &tags, &policies)
     } else {
-        text::render(&options.store, &stats, terminal::width())
+        text::render(&options.store, &stats, &tags, &policies, terminal::width())
     })
 }
 
-fn render(stats: &StoreStats) -> String {
+fn render(stats: &StoreStats, tags: &BTreeMap<String, usize>, policies: &Policies) -> String {
     let value = json!({
         "steps": { "oldest": stats.oldest, "latest": stats.latest, "count": stats.count },
+        "tags": tags,
+        "retention": policies.to_json(),
         "changes": stats.changes,
         "bytes": {
             "base": stats.base_bytes,

@@ -1,16 +1,31 @@
 //! The sizes for people.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use temporal_vdb::{LayerInfo, LayerStats, StoreStats};
 
-use super::table::{self, Column};
 use crate::numbers::{bytes, counted, grouped};
+use crate::policies::Policies;
+use crate::table::{self, Column, Fit};
+use crate::tag;
+use crate::terminal::labelled;
 
 /// A few lines about the store, and a line for each layer, of at most `width` columns where the
 /// store's own name lets them.
-pub(super) fn render(store: &Path, stats: &StoreStats, width: usize) -> String {
+pub(super) fn render(
+    store: &Path,
+    stats: &StoreStats,
+    tags: &BTreeMap<String, usize>,
+    policies: &Policies,
+    width: usize,
+) -> String {
     let mut text = format!("{}: {}\n", store.display(), holds(stats));
+    if !tags.is_empty() || !policies.keep_all() {
+        text.push('\n');
+        text += &labelled("tags", &tag::short_list(tags), width);
+        text += &labelled("keeps", &keeps(policies), width);
+    }
     if !stats.layers.is_empty() {
         text.push('\n');
         text += &sizes(stats, width);
@@ -31,6 +46,22 @@ fn holds(stats: &StoreStats) -> String {
         (_, Some(latest)) => format!("{count} ({latest}) of {layers}"),
         _ => format!("{count} yet, {layers}"),
     }
+}
+
+/// `last 100; 2 layers tiers 10,40@10`, and nothing where all steps stay.
+fn keeps(policies: &Policies) -> String {
+    if policies.keep_all() {
+        return String::new();
+    }
+    let mut layers: BTreeMap<String, u64> = BTreeMap::new();
+    for policy in policies.own.values() {
+        *layers.entry(policy.to_string()).or_default() += 1;
+    }
+    let mut text = policies.common.to_string();
+    for (policy, count) in layers {
+        text += &format!("; {policy} of {}", counted(count, "layer"));
+    }
+    text
 }
 
 /// What each size is, the size, and a remark, which a narrow terminal does without.
@@ -81,19 +112,20 @@ fn sizes(stats: &StoreStats, width: usize) -> String {
 }
 
 fn layers(layers: &[LayerStats], width: usize) -> String {
-    let column = |heading, rank, cell: &dyn Fn(&LayerStats) -> String| Column {
+    let column = |heading, rank, fit, cell: &dyn Fn(&LayerStats) -> String| Column {
         heading,
         cells: layers.iter().map(cell).collect(),
         rank,
+        fit,
     };
-    let names = column("layer", 0, &|layer| layer.info.name.clone());
-    let others = vec![
-        column("shape", 1, &|layer| shape(&layer.info)),
-        column("type", 2, &|layer| layer.info.dtype.to_string()),
-        column("changes", 0, &|layer| grouped(layer.changes)),
-        column("bytes", 0, &|layer| bytes(layer.bytes)),
+    let columns = vec![
+        column("layer", 0, Fit::Name, &|layer| layer.info.name.clone()),
+        column("shape", 1, Fit::Right, &|layer| shape(&layer.info)),
+        column("type", 2, Fit::Right, &|layer| layer.info.dtype.to_string()),
+        column("changes", 0, Fit::Right, &|layer| grouped(layer.changes)),
+        column("bytes", 0, Fit::Right, &|layer| bytes(layer.bytes)),
     ];
-    table::render(names, others, width)
+    table::render(columns, width)
 }
 
 /// The tensor's own shape: `256 x 64`.

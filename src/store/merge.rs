@@ -70,29 +70,39 @@ impl Merged {
     }
 
     /// Puts the new groups in the place of the old ones.
-    pub(super) fn put(&self, batch: &Batch) -> Result<()> {
-        let codebook = self.codebook.as_ref();
-        let codebook = codebook.map(|data| batch.put_codebook(data)).transpose()?;
-        // All sources first: one may have been cut into several groups.
-        for source in self.groups.iter().flat_map(|group| &group.sources) {
-            batch.drop_group(source)?;
-        }
-        for group in &self.groups {
-            let row = &group.row;
-            let mut writer = BlobWriter::new(row.blobs.per_run);
-            for blob in &group.blobs {
-                let sum = |run: usize, data: &[u8]| {
-                    GroupRow::blob_sum(row.layer, row.first, row.last, run, data)
-                };
-                writer.put(batch, blob, sum)?;
+    pub(super) fn put(merged: &[Merged], batch: &Batch) -> Result<()> {
+        // All sources first: one may have been cut into several groups, whose places overlap it.
+        for group in merged.iter().flat_map(|merged| &merged.groups) {
+            for source in &group.sources {
+                batch.drop_group(source)?;
             }
-            batch.put_group(&GroupRow {
-                codebook: codebook.filter(|_| group.dense),
-                blobs: writer.finish(),
-                ..row.clone()
-            })?;
+        }
+        for Merged { groups, codebook } in merged {
+            let codebook = codebook.as_ref();
+            let codebook = codebook.map(|data| batch.put_codebook(data)).transpose()?;
+            for group in groups {
+                group.put(batch, codebook)?;
+            }
         }
         Ok(())
+    }
+}
+
+impl MergedGroup {
+    fn put(&self, batch: &Batch, codebook: Option<i64>) -> Result<()> {
+        let row = &self.row;
+        let mut writer = BlobWriter::new(row.blobs.per_run);
+        for blob in &self.blobs {
+            let sum = |run: usize, data: &[u8]| {
+                GroupRow::blob_sum(row.layer, row.first, row.last, run, data)
+            };
+            writer.put(batch, blob, sum)?;
+        }
+        batch.put_group(&GroupRow {
+            codebook: codebook.filter(|_| self.dense),
+            blobs: writer.finish(),
+            ..row.clone()
+        })
     }
 }
 
@@ -108,7 +118,7 @@ impl Store {
                     return Ok(false);
                 }
             }
-            merged.iter().try_for_each(|merged| merged.put(batch))?;
+            Merged::put(&merged, batch)?;
             Ok(true)
         })
     }

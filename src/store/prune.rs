@@ -10,6 +10,7 @@ use super::database::{Batch, GapRow, KeyframeRow, LayerRow};
 use super::head::LayerHead;
 use super::index::{Group, Index, LayerIndex};
 use super::job::Job;
+use super::merge::Merged;
 use super::options::Codec;
 use super::settings::Settings;
 use super::used_commits::UsedCommits;
@@ -219,9 +220,7 @@ impl Store {
             for group in layer.groups.iter().filter(|group| group.row.last <= oldest) {
                 batch.drop_group(&group.row)?;
             }
-            for merged in &merged {
-                merged.put(batch)?;
-            }
+            Merged::put(&merged, batch)?;
         }
         put_gaps(batch, cut, &counts)?;
         if stays[0] > 0 {

@@ -7,6 +7,7 @@ use super::core::Store;
 use super::database::{Batch, GapRow, LayerRow};
 use super::index::{Index, LayerIndex};
 use super::job::Job;
+use super::merge::Merged;
 use super::settings::Settings;
 use super::used_commits::UsedCommits;
 use crate::{Error, Result};
@@ -122,8 +123,8 @@ impl Store {
         {
             batch.drop_group(&group.row)?;
         }
-        for merged in rest.iter().flatten() {
-            merged.put(batch)?;
+        if let Some(merged) = rest {
+            Merged::put(&merged, batch)?;
         }
         if stays == 0 {
             batch.drop_layer(layer.row.id)?;

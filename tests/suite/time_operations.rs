@@ -517,3 +517,24 @@ async fn a_slab_that_is_cut_in_two() {
         run.check().await;
     }
 }
+
+/// Of a group on a lattice, steps were merged with earlier ones that were not, and the rest stayed on
+/// it: two groups by different codings, the second of which took the place of the first.
+#[tokio::test]
+async fn a_group_that_is_cut_between_codings() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = Run::new(folder.path(), Codec::Fast).await;
+    run.record(0).await;
+    let policy = Retention::Tiered(vec![Tier { steps: 2, every: 3 }]);
+    for operation in [
+        Operation::Record(4, 1),
+        Operation::Change(0),
+        Operation::Change(0),
+        Operation::Record(2, 1),
+        Operation::SetRetention(policy),
+        Operation::Snap(2, 0.01),
+    ] {
+        run.apply(&operation).await;
+        run.check().await;
+    }
+}

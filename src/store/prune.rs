@@ -362,10 +362,11 @@ impl Store {
         }
         jobs.extend(job);
         for job in jobs.iter_mut().filter(|job| job.steps.start >= range.start) {
-            // What is left of a group stays as it is. Short ones of merged steps will be merged with
-            // others, and coded then.
             job.compacts = job.stays.len() == job.steps.len();
-            if job.compacts || job.stays.len() >= SLAB_STEPS {
+            // What is left behind the base is the next to go, and need not be coded anew then: the
+            // fast coding can hide steps. Short groups will be merged with others, and coded then.
+            let is_left = job.compacts && job.steps.start == stays[0] + 1;
+            if !is_left && job.stays.len() >= SLAB_STEPS {
                 job.codec = self.codec_for(layer, job.changes);
             }
         }

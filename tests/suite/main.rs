@@ -18,6 +18,7 @@ mod program;
 mod properties;
 mod pruning;
 mod record_properties;
+mod retention_traces;
 mod snapping;
 mod store_bad_input;
 mod store_properties;

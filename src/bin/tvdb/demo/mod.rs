@@ -1,11 +1,14 @@
 //! `tvdb demo`: a network is trained, every step of it recorded, and the record looked at.
 
+mod comparison;
+mod deviation;
 mod digits;
 mod folder;
 mod json;
 mod layout;
 mod mlp;
 mod read_back;
+mod recorded_training;
 mod recording;
 mod report;
 mod sizes;
@@ -26,8 +29,9 @@ use crate::progress::Progress;
 use digits::Digits;
 use folder::Folder;
 use read_back::ReadBack;
+use recorded_training::{KEPT, RecordedTraining};
 use report::{Report, Run};
-use training::Training;
+use training::STEPS;
 use weight::MostChanged;
 
 /// Train a network, record each step, read steps back
@@ -74,9 +78,9 @@ pub(crate) async fn run(options: &Options, json: bool) -> Result<()> {
     let folder = Folder::prepare(&options.out, RUNS.map(|(name, _)| name))?;
     let digits = Digits::load()?;
 
-    let mut training = Training::begin(&digits).await?;
+    let mut training = RecordedTraining::begin(&digits).await?;
     let matrices = training.matrices();
-    let work = training::STEPS + RUNS.len() * (training::KEPT + matrices.len());
+    let work = STEPS + RUNS.len() * (KEPT + matrices.len());
     let progress = Progress::new(work as u64);
     progress.doing("training, recording");
     training.finish(&progress).await?;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use ndarray::Array2;
 
+use super::comparison::{largest_error, same_bits};
 use super::digits::Digits;
 use super::mlp::Mlp;
+use super::recorded_training::Kept;
 use super::recording::Recording;
-use super::training::Kept;
 use crate::progress::Progress;
 
 /// One state that was read back.
@@ -88,48 +88,5 @@ impl ReadBack {
     pub(super) fn worst(&self) -> Option<&State> {
         let by_difference = |a: &&State, b: &&State| a.difference().total_cmp(&b.difference());
         self.states.iter().max_by(by_difference)
-    }
-}
-
-fn same_bits(a: &Array2<f32>, b: &Array2<f32>) -> bool {
-    a.dim() == b.dim() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
-}
-
-/// Infinite where one of the weights is NaN and the other one differs.
-fn largest_error(found: &Array2<f32>, trained: &Array2<f32>) -> f64 {
-    let pairs = found.iter().zip(trained);
-    pairs
-        .filter(|(found, trained)| found.to_bits() != trained.to_bits())
-        .map(|(&found, &trained)| (f64::from(found) - f64::from(trained)).abs())
-        .map(|error| if error.is_nan() { f64::INFINITY } else { error })
-        .fold(0.0, f64::max)
-}
-
-#[cfg(test)]
-mod tests {
-    use ndarray::array;
-
-    use super::*;
-
-    #[test]
-    fn zeros_of_either_sign_are_equal_but_not_the_same() {
-        assert!(same_bits(
-            &array![[0.0, f32::NAN]],
-            &array![[0.0, f32::NAN]]
-        ));
-        assert!(!same_bits(&array![[0.0]], &array![[-0.0]]));
-        assert_eq!(largest_error(&array![[0.0]], &array![[-0.0]]), 0.0);
-    }
-
-    #[test]
-    fn a_lost_nan_is_no_small_error() {
-        let (found, trained) = (array![[1.0, 2.0]], array![[0.5, 2.25]]);
-        assert_eq!(largest_error(&found, &trained), 0.5);
-        assert_eq!(
-            largest_error(&found, &array![[f32::NAN, 2.0]]),
-            f64::INFINITY
-        );
-        let same = array![[f32::NAN]];
-        assert_eq!(largest_error(&same, &same), 0.0);
     }
 }

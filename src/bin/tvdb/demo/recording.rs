@@ -8,6 +8,7 @@ use temporal_vdb::{
     DenseDetector, OpenVdbStorage, SparseWeights, TemporalLayer, TemporalVDBStorage,
 };
 
+use super::deviation::standard_deviation;
 use super::sizes;
 
 /// Name and shape of a weight matrix.
@@ -145,22 +146,4 @@ impl Recording {
 
 fn row_major(layer: &Array2<f32>) -> Result<&[f32]> {
     layer.as_slice().context("a layer is not row-major")
-}
-
-fn standard_deviation(values: &[f32]) -> f64 {
-    let count = values.len() as f64;
-    let values = || values.iter().map(|&value| f64::from(value));
-    let mean = values().sum::<f64>() / count;
-    (values().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn standard_deviation_of_a_few_values() {
-        assert_eq!(standard_deviation(&[3.0, 3.0]), 0.0);
-        assert_eq!(standard_deviation(&[1.0, -1.0, 1.0, -1.0]), 1.0);
-    }
 }

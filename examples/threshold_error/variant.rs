@@ -28,6 +28,13 @@ impl Variant {
                     ..RecordOptions::default()
                 },
             });
+            all.push(Variant {
+                label: format!("{} % snapped", share * 100.0),
+                options: RecordOptions {
+                    threshold: Threshold::SnappedRelative(share),
+                    ..RecordOptions::default()
+                },
+            });
         }
         all
     }
@@ -36,9 +43,9 @@ impl Variant {
     pub fn bound(&self, deviation: f64) -> f64 {
         match self.options.threshold {
             Threshold::Lossless => 0.0,
-            Threshold::Absolute(bound) => f64::from(bound),
+            Threshold::Absolute(bound) | Threshold::SnappedAbsolute(bound) => f64::from(bound),
             // A store rounds its bound to f32.
-            Threshold::Relative(share) => {
+            Threshold::Relative(share) | Threshold::SnappedRelative(share) => {
                 f64::from(share) * deviation * (1.0 + f64::from(f32::EPSILON))
             }
         }

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::blob_writer::BlobWriter;
 use super::core::{Store, by_width};
-use super::database::KeyframeRow;
+use super::database::{Batch, KeyframeRow};
 use super::head::HeadElement;
 use super::index::{Group, LayerIndex};
 use super::options::{Codec, Favor};
@@ -47,6 +47,7 @@ impl Store {
                     Some(anchor) => Some((layer.steps[anchor], reader.state::<E>(anchor, &set)?)),
                     None => None,
                 };
+                let anchor = anchor.as_ref().map(|(step, state)| (*step, &state[..]));
                 Ok(Some(self.encode_keyframe(&layer, at, &state, anchor)))
             })
         })?;
@@ -64,16 +65,7 @@ impl Store {
             if pruned || there || !keyframe.anchor.is_none_or(has_anchor) {
                 return Ok(());
             }
-            let mut writer = BlobWriter::new(CHUNK_TILES);
-            for blob in &blobs {
-                writer.put(batch, blob, |run, data| {
-                    KeyframeRow::blob_sum(id, keyframe.step, run, data)
-                })?;
-            }
-            batch.put_keyframe(&KeyframeRow {
-                blobs: writer.finish(),
-                ..keyframe
-            })
+            batch.put_keyframe(&put_blobs(batch, (keyframe, blobs))?)
         })
     }
 
@@ -122,12 +114,12 @@ impl Store {
     }
 
     /// A keyframe whole, or as differences from the anchor where that is much smaller.
-    fn encode_keyframe<E: HeadElement>(
+    pub(super) fn encode_keyframe<E: HeadElement>(
         &self,
         layer: &LayerIndex,
         at: usize,
         state: &[E],
-        anchor: Option<(i32, Vec<E>)>,
+        anchor: Option<(i32, &[E])>,
     ) -> (KeyframeRow, Vec<Vec<u8>>) {
         let tiling = layer.row.tiling();
         let encode = |anchor: Option<&[E]>| -> Vec<Vec<u8>> {
@@ -147,7 +139,7 @@ impl Store {
         };
         let full = encode(None);
         if let Some((step, anchor)) = anchor {
-            let differences = encode(Some(&anchor));
+            let differences = encode(Some(anchor));
             if size(&differences) * 4 < size(&full) * 3 {
                 return (row(Some(step)), differences);
             }
@@ -160,4 +152,21 @@ impl Store {
 fn full_before(layer: &LayerIndex, at: usize) -> Option<&KeyframeRow> {
     let mut frames = layer.keyframes.iter();
     frames.rfind(|frame| frame.anchor.is_none() && frame.step < layer.steps[at])
+}
+
+/// Writes the blobs of a keyframe, and gives the row that names them.
+pub(super) fn put_blobs(
+    batch: &Batch,
+    (keyframe, blobs): (KeyframeRow, Vec<Vec<u8>>),
+) -> Result<KeyframeRow> {
+    let mut writer = BlobWriter::new(CHUNK_TILES);
+    for blob in &blobs {
+        writer.put(batch, blob, |run, data| {
+            KeyframeRow::blob_sum(keyframe.layer, keyframe.step, run, data)
+        })?;
+    }
+    Ok(KeyframeRow {
+        blobs: writer.finish(),
+        ..keyframe
+    })
 }

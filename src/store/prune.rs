@@ -10,6 +10,7 @@ use super::database::{Batch, GapRow, KeyframeRow, LayerRow};
 use super::head::LayerHead;
 use super::index::{Group, Index, LayerIndex};
 use super::job::Job;
+use super::keyframes::put_blobs;
 use super::merge::Merged;
 use super::options::Codec;
 use super::settings::Settings;
@@ -22,6 +23,14 @@ struct Cut {
     layer: Arc<LayerIndex>,
     /// The places of those that do, ascending; the newest one among them.
     stays: Vec<usize>,
+}
+
+impl Cut {
+    /// Whether a step stays.
+    fn keeps(&self, step: i32) -> bool {
+        let place = self.layer.steps.binary_search(&step);
+        place.is_ok_and(|place| self.stays.binary_search(&place).is_ok())
+    }
 }
 
 /// What cutting one layer left to be done when it is written: keyframes at the ends of new groups.
@@ -203,7 +212,7 @@ impl Store {
         if layer.row.matrix.is_none() {
             self.cut_whole(batch, index, cut)?;
         } else {
-            let base = self.new_base(batch, index, cut)?;
+            let frames = self.new_frames(batch, index, cut)?;
             let jobs = self.merges_of(layer, stays);
             let merged = self.merged(batch, index, &jobs)?;
             for (last, changes) in merged.iter().flat_map(|merged| merged.counts(layer.row.id)) {
@@ -214,9 +223,10 @@ impl Store {
                 counts.extend(places.zip(changes.iter().copied()));
                 new_groups.push((layer.row.id, last));
             }
-            drop_keyframes(batch, cut, base.is_some())?;
-            base.iter()
-                .try_for_each(|frame| batch.put_keyframe(frame))?;
+            drop_keyframes(batch, cut, &frames)?;
+            for frame in &frames {
+                batch.put_keyframe(frame)?;
+            }
             for group in layer.groups.iter().filter(|group| group.row.last <= oldest) {
                 batch.drop_group(&group.row)?;
             }
@@ -233,20 +243,40 @@ impl Store {
         Ok(new_groups)
     }
 
-    /// The state that becomes the base as a keyframe, if it is another one than before and not a
-    /// whole keyframe already.
-    fn new_base(&self, batch: &Batch, index: &Index, cut: &Cut) -> Result<Option<KeyframeRow>> {
+    /// The keyframes that take the place of others, written but for their rows: the base, if it is
+    /// another state than before and no whole keyframe already, and those that were coded upon one
+    /// that goes. The first of these becomes a whole one, which the others are coded upon, so that
+    /// they need not be made anew each time the base moves.
+    fn new_frames(&self, batch: &Batch, index: &Index, cut: &Cut) -> Result<Vec<KeyframeRow>> {
         let Cut { layer, stays } = cut;
-        let oldest = layer.steps[stays[0]];
-        let is_there = |frame: &KeyframeRow| frame.step == oldest && frame.anchor.is_none();
-        if stays[0] == 0 || layer.keyframes.iter().any(is_there) {
-            return Ok(None);
-        }
         let reader = self.file_reader(batch, index, layer);
+        let all = TileSet::all(&layer.row.tiling());
+        let mut made = Vec::new();
         by_width!(layer.row.dtype, E => {
-            let state = reader.state::<E>(stays[0], &TileSet::all(&layer.row.tiling()))?;
-            Ok(Some(self.put_keyframe(batch, &layer.row, oldest, &state, None)?.0))
-        })
+            let oldest = layer.steps[stays[0]];
+            let is_there = |frame: &KeyframeRow| frame.step == oldest && frame.anchor.is_none();
+            if stays[0] > 0 && !layer.keyframes.iter().any(is_there) {
+                let state = reader.state::<E>(stays[0], &all)?;
+                made.push(self.put_keyframe(batch, &layer.row, oldest, &state, None)?.0);
+            }
+            let mut full: Option<(i32, Vec<E>)> = None;
+            for frame in &layer.keyframes {
+                let lost = frame.anchor.is_some_and(|anchor| !cut.keeps(anchor));
+                if !lost || !cut.keeps(frame.step) || frame.step == oldest {
+                    continue;
+                }
+                let at = layer.as_of(frame.step as usize)?;
+                let state = reader.state::<E>(at, &all)?;
+                let anchor = full.as_ref().map(|(step, state)| (*step, &state[..]));
+                let encoded = self.encode_keyframe(layer, at, &state, anchor);
+                let row = put_blobs(batch, encoded)?;
+                if row.anchor.is_none() {
+                    full = Some((row.step, state));
+                }
+                made.push(row);
+            }
+        });
+        Ok(made)
     }
 
     /// The groups that have to be made anew, since steps in them go.
@@ -393,7 +423,7 @@ impl Store {
             debug_assert!(frame.step <= layer.steps[place]);
             before = Some(place);
         }
-        drop_keyframes(batch, cut, false)?;
+        drop_keyframes(batch, cut, &[])?;
         for (step, content) in contents {
             self.put_whole(batch, layer.row.id, step, &content)?;
         }
@@ -401,18 +431,10 @@ impl Store {
     }
 }
 
-/// Drops the keyframes of steps that go, and those that were coded upon one of them. Where the base
-/// is written anew, so is a keyframe in its place.
-fn drop_keyframes(batch: &Batch, cut: &Cut, new_base: bool) -> Result<()> {
-    let Cut { layer, stays } = cut;
-    let oldest = layer.steps[stays[0]];
-    let stands = |step: i32| {
-        let place = layer.steps.binary_search(&step).ok();
-        let stays = place.is_some_and(|place| stays.binary_search(&place).is_ok());
-        stays && !(new_base && step == oldest)
-    };
-    for frame in &layer.keyframes {
-        if !stands(frame.step) || frame.anchor.is_some_and(|anchor| !stands(anchor)) {
+/// Drops the keyframes of steps that go, and those in whose place there are new ones.
+fn drop_keyframes(batch: &Batch, cut: &Cut, new: &[KeyframeRow]) -> Result<()> {
+    for frame in &cut.layer.keyframes {
+        if !cut.keeps(frame.step) || new.iter().any(|new| new.step == frame.step) {
             batch.drop_keyframe(frame)?;
         }
     }

@@ -180,27 +180,35 @@ impl Store {
         self.refresh_heads(ids)?;
         drop(_turn);
         for (id, step) in new_groups {
-            self.make_keyframe_at(id, step)?;
+            // What stays is safe, and read more slowly without.
+            let _ = self.make_keyframe_at(id, step);
         }
         Ok(pruned)
     }
 
     /// Brings what the heads say of some layers' histories up to date. Their states are as before.
     fn refresh_heads(&self, ids: &[u32]) -> Result<()> {
-        let mut heads = self.heads_mut()?;
-        let Some(heads) = heads.as_mut() else {
+        let mut kept = self.heads_mut()?;
+        let Some(heads) = kept.as_mut() else {
             return Ok(());
         };
-        self.read(|view, index| {
-            for &id in ids {
-                let layer = index.layer(view, id)?;
-                let head = &mut heads.layers[id as usize];
+        let refreshed = self.read(|view, index| {
+            for head in heads
+                .layers
+                .iter_mut()
+                .filter(|head| ids.contains(&head.row.id))
+            {
+                let layer = index.layer(view, head.row.id)?;
                 head.unsealed = layer.steps.len() - layer.unsealed();
                 head.row = LayerRow::clone(&layer.row);
                 head.steps.clone_from(&layer.steps);
             }
             Ok(())
-        })
+        });
+        if refreshed.is_err() {
+            *kept = None; // to be read again
+        }
+        Ok(())
     }
 
     /// Writes a layer without the steps that do not stay.

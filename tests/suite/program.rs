@@ -4,15 +4,22 @@ mod beside;
 mod compact;
 mod damage;
 mod input;
+mod log;
 mod options;
+mod prune;
 mod refusals;
+mod rollback;
 mod round_trip;
+mod tag;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use safetensors::tensor::Dtype;
 use serde_json::Value;
+
+use input::Model;
 
 /// A folder to run the program in.
 struct Folder {
@@ -24,6 +31,25 @@ impl Folder {
         Folder {
             folder: tempfile::tempdir().unwrap(),
         }
+    }
+
+    /// With a store of so many steps, and the files they were recorded from: `0`, `1`, and so on.
+    /// There are two matrices, and a tensor that is kept whole.
+    fn recorded(steps: usize) -> Self {
+        let folder = Folder::new();
+        let mut model = Model::of_any_bits(&[
+            ("fc1.weight", Dtype::F32, &[40, 50]),
+            ("fc2.weight", Dtype::BF16, &[12, 7]),
+            ("counter", Dtype::I64, &[]),
+        ]);
+        for step in 0..steps {
+            let name = step.to_string();
+            folder.write(&name, model.file());
+            let note = format!("loss=0.{step:02}");
+            folder.ok(&["record", "run.tvdb", &name, "--note", &note]);
+            model.scramble();
+        }
+        folder
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -82,6 +108,44 @@ impl Folder {
                 "{arguments:?}: no {word:?} in: {stderr}"
             );
         }
+    }
+
+    /// What is printed for people, where a line can have so many columns.
+    fn narrow(&self, columns: usize, arguments: &[&str]) -> String {
+        let mut command = self.command(arguments);
+        let output = command
+            .env("COLUMNS", columns.to_string())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let printed = text(&output.stdout);
+        let fits = |line: &str| line.chars().count() <= columns;
+        assert!(printed.lines().all(fits), "{columns}:\n{printed}");
+        printed
+    }
+
+    /// The steps there are, ascending.
+    fn steps(&self) -> Vec<u64> {
+        let log = self.json(&["log", "run.tvdb"]);
+        let steps = log.as_array().unwrap().iter().rev();
+        steps.map(|step| step["step"].as_u64().unwrap()).collect()
+    }
+
+    /// All steps there are come back as the files that were recorded, and the store is whole.
+    fn steps_are_whole(&self) {
+        self.steps_are_whole_from(0);
+    }
+
+    /// The same, for steps from one on, which all layers have.
+    fn steps_are_whole_from(&self, first: u64) {
+        for step in self.steps().into_iter().filter(|step| *step >= first) {
+            let name = step.to_string();
+            assert!(
+                self.checkout("run.tvdb", &name) == self.read(&name),
+                "step {step}"
+            );
+        }
+        self.ok(&["verify", "run.tvdb"]);
     }
 
     /// The file that a step is checked out as.

@@ -125,9 +125,8 @@ async fn confirmed(question: String) -> Result<bool> {
     let (tell, told) = oneshot::channel();
     thread::spawn(move || {
         let ask = || {
-            let mut terminal = io::stderr().lock();
-            write!(terminal, "{question} [y/N] ")?;
-            terminal.flush()?;
+            // Not locked meanwhile: on Ctrl-C an error is written there.
+            write!(io::stderr(), "{question} [y/N] ")?;
             let mut answer = String::new();
             io::stdin().lock().read_line(&mut answer)?;
             let answer = answer.trim().to_lowercase();

@@ -100,6 +100,18 @@ fn a_run_can_be_continued_and_read_between_its_steps() {
     );
     let printed = folder.ok(&["checkout", "run.tvdb", "-o", "out"]);
     assert_eq!(printed, "step 11 -> out (1 tensor, 2.5 kB)\n");
+    // Unless an earlier step will not do.
+    folder.ok(&[
+        "checkout", "run.tvdb", "--at", "10", "--exact", "-o", "exact",
+    ]);
+    assert!(folder.read("exact") == folder.read("b"));
+    for (at, words) in [
+        ("9", "no step 9: the nearest ones are 0 and 10"),
+        ("12", "no step 12: the nearest ones are 11 and none"),
+    ] {
+        let arguments = ["checkout", "run.tvdb", "--at", at, "--exact", "-o", "exact"];
+        folder.refuses(&arguments, &[words, "hint: "]);
+    }
     let value = folder.json(&["checkout", "run.tvdb", "--at", "9", "-o", "out"]);
     let bytes = folder.read("out").len();
     let expected = json!({ "asked": 9, "step": 0, "file": "out", "tensors": 1, "bytes": bytes });

@@ -64,9 +64,10 @@ pub(crate) struct Options {
 
     /// Only layers of such names, like 'mlp.*'; repeatable
     ///
-    /// Each is then pruned by itself, one after the other.
-    /// Tensors that are kept whole are left as they are: they
-    /// are pruned with all layers only.
+    /// Each is then pruned by itself, one after the other. A
+    /// step can be checked out while all layers have a state
+    /// for it. Tensors that are kept whole are left as they
+    /// are: they are pruned with all layers only.
     #[arg(long, value_name = "GLOB", value_parser = Glob::new, verbatim_doc_comment)]
     layers: Vec<Glob>,
 

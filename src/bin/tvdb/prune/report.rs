@@ -60,7 +60,7 @@ impl Report<'_> {
     pub(super) fn text(&self, width: usize) -> String {
         let pruned = &self.outcome.pruned;
         let title = if self.dry_run {
-            "dry run, nothing is changed"
+            "not pruned (dry run)"
         } else {
             "pruned"
         };

@@ -37,6 +37,8 @@ type Blobs = Vec<Vec<u8>>;
 /// How many weights each step of a group changed.
 type Counts = Vec<u64>;
 
+type Coded = (Blobs, Counts);
+
 struct MergedGroup {
     row: GroupRow,
     /// How many weights each of its steps changed.
@@ -186,7 +188,7 @@ impl Merging<'_> {
     }
 
     /// The blobs of each work in the fast coding, and how many weights its steps changed.
-    fn code_fast<E: Element>(&self, works: &[Work]) -> Result<Vec<(Blobs, Counts)>> {
+    fn code_fast<E: Element>(&self, works: &[Work]) -> Result<Vec<Coded>> {
         let encode = |work: &Work, tiles: Vec<TileSteps<E>>| {
             let runs = tiles.chunks(work.per_run());
             runs.map(|run| encode_run(work, run)).collect::<Vec<_>>()
@@ -201,7 +203,7 @@ impl Merging<'_> {
 
     /// A codebook, and the blobs of each work in the dense coding with it, and how many weights its
     /// steps changed.
-    fn code_densely<E: Element>(&self, works: &[Work]) -> Result<(Vec<u8>, Vec<(Blobs, Counts)>)> {
+    fn code_densely<E: Element>(&self, works: &[Work]) -> Result<(Vec<u8>, Vec<Coded>)> {
         let changes: u64 = works.iter().map(|work| work.row.changes).sum();
         let keep = changes <= KEPT_CHANGES;
         let mut kept: Vec<(usize, Vec<DenseTile<E>>)> = Vec::new();

@@ -11,6 +11,9 @@ use crate::Result;
 use crate::history::{Damage, Element, TileSet, apply};
 use crate::sparse_weights::vec_with_room;
 
+/// The rows of a chunk's tiles in one state, tile by tile.
+type Rows<'s, E> = Vec<&'s mut [E]>;
+
 /// The states of a chunk of tiles, and the digests of its tiles in each.
 struct ChunkStates<'p, E> {
     places: &'p [usize],
@@ -45,7 +48,7 @@ impl Reader<'_> {
             states.push(bits);
         }
         // Of each chunk the rows of its tiles in every state.
-        let mut chunks: Vec<(Range<usize>, Vec<Vec<&mut [E]>>)> = Vec::new();
+        let mut chunks: Vec<(Range<usize>, Vec<Rows<E>>)> = Vec::new();
         for bits in &mut states {
             for (i, (chunk, rows)) in rows_of_chunks(&tiling, bits).into_iter().enumerate() {
                 match chunks.get_mut(i) {
@@ -56,7 +59,7 @@ impl Reader<'_> {
         }
         let made = self.each_chunk(&plan, chunks, |plan, fetched, bits, rows| {
             let states = chunk_states(plan, fetched, bits, places)?;
-            let put = |(bits, rows): (Vec<E>, Vec<&mut [E]>)| {
+            let put = |(bits, rows): (Vec<E>, Rows<E>)| {
                 copy_rows(&bits, rows);
                 plan.tile_digests(fetched, &bits)
             };

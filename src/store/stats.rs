@@ -11,7 +11,7 @@ use crate::{Error, Result};
 impl Store {
     /// The retained steps, ascending.
     pub(crate) fn steps(&self) -> Result<Vec<StepInfo>> {
-        self.read(|view, index| steps_of(view, index))
+        self.read(steps_of)
     }
 
     /// Sizes.

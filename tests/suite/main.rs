@@ -13,6 +13,7 @@ mod golden;
 mod host_float_mode;
 mod lossless;
 mod model;
+mod open_steps;
 #[cfg(feature = "cli")]
 mod program;
 mod properties;

@@ -1,0 +1,158 @@
+//! Steps of a store into which is accumulated before they are committed, and who is told of commits.
+
+use temporal_vdb::{
+    Delta, Dtype, Error, StepEvent, StoreOptions, StoredLayer, TemporalLayer, TemporalStore,
+    TemporalVDBStorage,
+};
+
+fn delta(triplets: &[(i32, i32, f32)]) -> Delta {
+    Delta::from_triplets(4, 4, triplets.iter().copied()).unwrap()
+}
+
+async fn store() -> (TemporalStore, StoredLayer, StoredLayer) {
+    let store = TemporalStore::in_memory(StoreOptions::default()).unwrap();
+    let a = store.create_layer("a", Dtype::F32, 4, 4).await.unwrap();
+    let b = store.create_layer("b", Dtype::Bf16, 4, 4).await.unwrap();
+    (store, a, b)
+}
+
+#[tokio::test]
+async fn all_layers_of_the_open_step_are_committed_as_one() {
+    let (store, a, b) = store().await;
+    a.accumulate(1, &delta(&[(0, 0, 1.0)]), 0.5).await.unwrap();
+    b.accumulate(1, &delta(&[(1, 1, 2.0)]), -1.0).await.unwrap();
+    a.accumulate(1, &delta(&[(0, 0, 1.0), (2, 2, 4.0)]), 0.25)
+        .await
+        .unwrap();
+    // Nobody sees it yet.
+    assert!(a.steps().await.unwrap().is_empty());
+    assert_eq!(store.commit_accumulated().await.unwrap(), Some(1));
+    assert_eq!(store.commit_accumulated().await.unwrap(), None);
+    let steps = store.steps().await.unwrap();
+    assert_eq!((steps.len(), steps[0].step, steps[0].layers), (1, 1, 2));
+    assert_eq!(a.weight_history(0, 0).await.unwrap(), [(0, 0.0), (1, 0.75)]);
+    assert_eq!(b.weight_history(1, 1).await.unwrap(), [(0, 0.0), (1, -2.0)]);
+    // It is closed.
+    let late = a.accumulate(1, &delta(&[(0, 0, 1.0)]), 1.0).await;
+    assert!(matches!(
+        late,
+        Err(Error::StepOutOfOrder { step: 1, latest: 1 })
+    ));
+}
+
+#[tokio::test]
+async fn a_later_step_closes_the_open_one_and_both_are_stored_or_neither() {
+    let (store, a, b) = store().await;
+    a.accumulate(3, &delta(&[(0, 0, 1.0)]), 1.0).await.unwrap();
+    // No bf16 is so near to 1: the later step fails, and the open one stays open.
+    let off_lattice = delta(&[(0, 0, 1.0 + 1e-6)]);
+    let failed = b.store_changes(4, &off_lattice).await;
+    assert!(
+        matches!(failed, Err(Error::OffLattice { .. })),
+        "{failed:?}"
+    );
+    assert!(store.steps().await.unwrap().is_empty());
+    assert_eq!(a.latest().await.unwrap(), 0);
+    a.accumulate(3, &delta(&[(0, 0, 1.0)]), 1.0).await.unwrap();
+    // An earlier one of another layer has nothing to do with it.
+    b.store_changes(2, &delta(&[(0, 0, 1.0)])).await.unwrap();
+    b.store_changes(4, &delta(&[(0, 0, 1.0)])).await.unwrap();
+    assert_eq!(a.weight_history(0, 0).await.unwrap(), [(0, 0.0), (3, 2.0)]);
+    assert_eq!(b.steps().await.unwrap(), [2, 4]);
+    // Of a layer that is open, the open step is the newest.
+    a.accumulate(9, &delta(&[(0, 0, 1.0)]), 1.0).await.unwrap();
+    let early = a.store_changes(8, &delta(&[])).await;
+    assert!(matches!(
+        early,
+        Err(Error::StepOutOfOrder { step: 8, latest: 9 })
+    ));
+    assert_eq!(store.rollback(4).await.unwrap(), 1);
+    a.store_changes(8, &delta(&[])).await.unwrap();
+    assert_eq!(store.commit_accumulated().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_step_that_cannot_be_committed_stays_open() {
+    let (store, _, b) = store().await;
+    b.accumulate(1, &delta(&[(0, 0, 1.0)]), 1e-3).await.unwrap();
+    let failed = store.commit_accumulated().await;
+    assert!(
+        matches!(failed, Err(Error::OffLattice { row: 0, col: 0, .. })),
+        "{failed:?}"
+    );
+    let rest = 1.0 - 1e-3f32;
+    b.accumulate(1, &delta(&[(0, 0, rest)]), 1.0).await.unwrap();
+    assert_eq!(store.commit_accumulated().await.unwrap(), Some(1));
+    assert_eq!(b.weight_history(0, 0).await.unwrap(), [(0, 0.0), (1, 1.0)]);
+}
+
+#[tokio::test]
+async fn watchers_are_told_of_what_is_committed() {
+    let (store, a, mut b) = store().await;
+    let (mut all, mut of_b) = (store.subscribe(), b.subscribe());
+    a.store_changes(1, &delta(&[(0, 0, 1.0), (0, 1, 1.0)]))
+        .await
+        .unwrap();
+    let step = store.begin_step(2);
+    let step = step.changes("a", &delta(&[(0, 0, 1.0)]));
+    step.changes("b", &delta(&[(3, 3, 1.0)]))
+        .commit()
+        .await
+        .unwrap();
+    assert!(a.store_changes(2, &delta(&[])).await.is_err());
+    // Closed by the step after it, and told before that.
+    b.accumulate(5, &delta(&[(0, 0, 1.0)]), 1.0).await.unwrap();
+    b.store_delta(6, &[((1, 1), 2.0)].into()).await.unwrap();
+    let told = |step, changes| Some(StepEvent::Committed { step, changes });
+    for (step, changes) in [(1, 2), (2, 2), (5, 1), (6, 1)] {
+        assert_eq!(all.next().await, told(step, changes));
+    }
+    for (step, changes) in [(2, 1), (5, 1), (6, 1)] {
+        assert_eq!(of_b.next().await, told(step, changes));
+    }
+    // It ends with the last handle.
+    drop((store, a, b));
+    assert_eq!(all.next().await, None);
+}
+
+/// Layers have numbers in the order in which they came, so that only the newest can be taken out.
+#[tokio::test]
+async fn a_rollback_takes_away_layers_that_began_after_it() {
+    use temporal_vdb::{Tensor, Threshold};
+
+    let (store, a, _) = store().await;
+    a.store_changes(1, &delta(&[(0, 0, 1.0)])).await.unwrap();
+    let tensor = |name: &str| Tensor {
+        name: name.to_owned(),
+        dtype: Dtype::U8,
+        shape: vec![2],
+        data: vec![1, 2].into(),
+    };
+    let step = store
+        .begin_step(5)
+        .tensor(tensor("late"), Threshold::Lossless);
+    step.commit().await.unwrap();
+    let late = store.create_layer("later", Dtype::F32, 4, 4).await.unwrap();
+    let refused = store.rollback(3).await;
+    assert!(
+        matches!(&refused, Err(Error::LayerBeganLater { name, created: 5, step: 3 }) if name == "late"),
+        "{refused:?}"
+    );
+    assert_eq!(store.rollback(5).await.unwrap(), 0);
+    drop(late);
+
+    let store = TemporalStore::in_memory(StoreOptions::default()).unwrap();
+    let a = store.create_layer("a", Dtype::F32, 4, 4).await.unwrap();
+    a.store_changes(1, &delta(&[(0, 0, 1.0)])).await.unwrap();
+    let step = store
+        .begin_step(5)
+        .tensor(tensor("late"), Threshold::Lossless);
+    step.commit().await.unwrap();
+    assert_eq!(store.rollback(3).await.unwrap(), 1);
+    assert_eq!(store.layers().await.unwrap().len(), 1);
+    // Another layer has its number now.
+    let b = store.create_layer("b", Dtype::F32, 4, 4).await.unwrap();
+    b.store_changes(2, &delta(&[(0, 0, 2.0)])).await.unwrap();
+    assert_eq!(a.weight_history(0, 0).await.unwrap(), [(0, 0.0), (1, 1.0)]);
+    store.verify(|_, _| ()).await.unwrap();
+}

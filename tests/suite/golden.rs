@@ -142,11 +142,6 @@ fn golden_files_have_every_form() {
             std::fs::copy(Path::new(FOLDER).join(&name), folder.path().join(&name)).unwrap();
             Connection::open(folder.path().join(&name)).unwrap()
         };
-        let all = |database: &Connection, sql: &str| {
-            let mut query = database.prepare(sql).unwrap();
-            let found = query.query_map([], |row| row.get(0)).unwrap();
-            found.collect::<Result<BTreeSet<i64>, _>>().unwrap()
-        };
         let full = open("full");
         assert_eq!(all(&full, "SELECT level FROM groups"), [0, 1, 2].into());
         // Runs of one tile, of some, and of more than a keyframe's blob has.
@@ -229,39 +224,52 @@ fn golden_files_have_every_form() {
         }
         assert!(all(&snapped, "SELECT ifnull(lattice, 0) FROM groups").contains(&0));
 
-        let merged = open("merged");
-        // Commits between others have gone, and those before the first.
-        assert_eq!(
-            all(&merged, "SELECT before IS NULL FROM commits"),
-            [0, 1].into()
-        );
-        assert_eq!(all(&merged, "SELECT first_seq > 1 FROM tip"), [1].into());
-        // One is no step of any layer, and stays for its metadata.
-        let kept = "SELECT count(*) FROM commits WHERE metadata <> '' AND layers =                     (SELECT count(*) FROM gaps WHERE seq BETWEEN first AND last)";
-        assert_eq!(all(&merged, kept), [1].into());
-        // Gaps of each kind, with commits in them that are steps of other layers, and without any.
-        for kind in ["changes IS NULL", "changes = 0", "changes > 0"] {
-            let gaps = format!("SELECT count(*) > 0 FROM gaps WHERE {kind}");
-            assert_eq!(all(&merged, &gaps), [1].into(), "{kind}");
-        }
-        let inside = "SELECT min(1, (SELECT count(*) FROM commits WHERE metadata = ''                       AND seq BETWEEN first AND last)) FROM gaps WHERE changes > 0";
-        assert_eq!(all(&merged, inside), [0, 1].into());
-        // Merged steps in either coding, by units in the last place and on a lattice; many in one
-        // group.
-        let of_merged = "FROM groups JOIN gaps ON gaps.layer = groups.layer AND gaps.changes > 0                          AND (SELECT step FROM commits WHERE seq > gaps.last ORDER BY seq LIMIT 1)                          BETWEEN groups.first AND groups.last";
-        for what in ["codebook IS NULL", "lattice IS NULL"] {
-            let forms = all(&merged, &format!("SELECT {what} {of_merged}"));
-            assert_eq!(forms, [0, 1].into(), "{what}");
-        }
-        let many = format!(
-            "SELECT count(*) >= 8 {of_merged} WHERE codebook IS NOT NULL GROUP BY groups.layer, \
-             groups.first"
-        );
-        assert!(all(&merged, &many).contains(&1));
-        let settings = "SELECT tags <> '{}' AND retention LIKE '%\"store\":\"tiers %' \
-                        AND retention LIKE '%\"layers\":{%' FROM settings";
-        assert_eq!(all(&merged, settings), [1].into());
+        check_forms_of_merged(&open("merged"));
     }
+}
+
+/// What the file of merged steps was made to show.
+fn check_forms_of_merged(merged: &Connection) {
+    let all = |sql: &str| all(merged, sql);
+    // Commits between others have gone, and those before the first.
+    assert_eq!(all("SELECT before IS NULL FROM commits"), [0, 1].into());
+    assert_eq!(all("SELECT first_seq > 1 FROM tip"), [1].into());
+    // One is no step of any layer, and stays for its metadata.
+    let kept = "SELECT count(*) FROM commits WHERE metadata <> '' AND layers = \
+                (SELECT count(*) FROM gaps WHERE seq BETWEEN first AND last)";
+    assert_eq!(all(kept), [1].into());
+    // Gaps of each kind, with commits in them that are steps of other layers, and without any.
+    for kind in ["changes IS NULL", "changes = 0", "changes > 0"] {
+        let gaps = format!("SELECT count(*) > 0 FROM gaps WHERE {kind}");
+        assert_eq!(all(&gaps), [1].into(), "{kind}");
+    }
+    let inside = "SELECT min(1, (SELECT count(*) FROM commits WHERE metadata = '' \
+                  AND seq BETWEEN first AND last)) FROM gaps WHERE changes > 0";
+    assert_eq!(all(inside), [0, 1].into());
+    // Merged steps in either coding, by units in the last place and on a lattice; several in one
+    // group.
+    let of_merged = "FROM groups JOIN gaps ON gaps.layer = groups.layer AND gaps.changes > 0 \
+                     AND (SELECT step FROM commits WHERE seq > gaps.last ORDER BY seq LIMIT 1) \
+                     BETWEEN groups.first AND groups.last";
+    for what in ["codebook IS NULL", "lattice IS NULL"] {
+        let forms = all(&format!("SELECT {what} {of_merged}"));
+        assert_eq!(forms, [0, 1].into(), "{what}");
+    }
+    let several = format!(
+        "SELECT count(*) > 4 {of_merged} WHERE codebook IS NOT NULL \
+         GROUP BY groups.layer, groups.first"
+    );
+    assert!(all(&several).contains(&1));
+    let settings = "SELECT tags <> '{}' AND retention LIKE '%\"store\":\"tiers %' \
+                    AND retention LIKE '%\"layers\":{%' FROM settings";
+    assert_eq!(all(settings), [1].into());
+}
+
+/// The numbers that a query finds.
+fn all(database: &Connection, sql: &str) -> BTreeSet<i64> {
+    let mut query = database.prepare(sql).unwrap();
+    let found = query.query_map([], |row| row.get(0)).unwrap();
+    found.collect::<Result<_, _>>().unwrap()
 }
 
 /// The blobs of some groups, each with the number of its group's steps.

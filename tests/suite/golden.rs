@@ -4,7 +4,7 @@
 //! When the format's version goes up, set `NEWEST` and make files of that version:
 //!
 //! ```sh
-//! cargo test --test suite golden::make_golden_files -- --ignored
+//! cargo nextest run --run-ignored only make_golden
 //! ```
 //!
 //! They are added beside the older ones, which stay as they are.
@@ -24,7 +24,7 @@ use temporal_vdb::{Error, Favor, StoreOptions, TemporalStore};
 
 use check::check;
 use perform::perform;
-use run::Run;
+use run::{Operation, Run};
 
 /// The newest version of the format, which new golden files have.
 const NEWEST: i32 = 1;
@@ -100,13 +100,17 @@ async fn make_golden_files() {
         // Keyframes, although the layers are small; or groups that are as long as they get.
         let options = StoreOptions {
             favor: match run_name {
-                "dense" | "snapped" => Favor::Size,
+                "dense" | "snapped" | "merged" => Favor::Size,
                 _ => Favor::Reads,
             },
             ..StoreOptions::default()
         };
         let store = TemporalStore::create(&path, options).await.unwrap();
         for operation in &run.operations {
+            // Sealed up to here, however fast the work behind recording is.
+            if !matches!(operation, Operation::Commit(_)) {
+                store.settle().await.unwrap();
+            }
             perform(&store, &run, operation).await;
         }
         store.settle().await.unwrap();
@@ -137,11 +141,6 @@ fn golden_files_have_every_form() {
             let name = file_name(run, version);
             std::fs::copy(Path::new(FOLDER).join(&name), folder.path().join(&name)).unwrap();
             Connection::open(folder.path().join(&name)).unwrap()
-        };
-        let all = |database: &Connection, sql: &str| {
-            let mut query = database.prepare(sql).unwrap();
-            let found = query.query_map([], |row| row.get(0)).unwrap();
-            found.collect::<Result<BTreeSet<i64>, _>>().unwrap()
         };
         let full = open("full");
         assert_eq!(all(&full, "SELECT level FROM groups"), [0, 1, 2].into());
@@ -224,7 +223,53 @@ fn golden_files_have_every_form() {
             assert!(all(&snapped, &lattices).contains(&0x3c00_0000), "{which}");
         }
         assert!(all(&snapped, "SELECT ifnull(lattice, 0) FROM groups").contains(&0));
+
+        check_forms_of_merged(&open("merged"));
     }
+}
+
+/// What the file of merged steps was made to show.
+fn check_forms_of_merged(merged: &Connection) {
+    let all = |sql: &str| all(merged, sql);
+    // Commits between others have gone, and those before the first.
+    assert_eq!(all("SELECT before IS NULL FROM commits"), [0, 1].into());
+    assert_eq!(all("SELECT first_seq > 1 FROM tip"), [1].into());
+    // One is no step of any layer, and stays for its metadata.
+    let kept = "SELECT count(*) FROM commits WHERE metadata <> '' AND layers = \
+                (SELECT count(*) FROM gaps WHERE seq BETWEEN first AND last)";
+    assert_eq!(all(kept), [1].into());
+    // Gaps of each kind, with commits in them that are steps of other layers, and without any.
+    for kind in ["changes IS NULL", "changes = 0", "changes > 0"] {
+        let gaps = format!("SELECT count(*) > 0 FROM gaps WHERE {kind}");
+        assert_eq!(all(&gaps), [1].into(), "{kind}");
+    }
+    let inside = "SELECT min(1, (SELECT count(*) FROM commits WHERE metadata = '' \
+                  AND seq BETWEEN first AND last)) FROM gaps WHERE changes > 0";
+    assert_eq!(all(inside), [0, 1].into());
+    // Merged steps in either coding, by units in the last place and on a lattice; several in one
+    // group.
+    let of_merged = "FROM groups JOIN gaps ON gaps.layer = groups.layer AND gaps.changes > 0 \
+                     AND (SELECT step FROM commits WHERE seq > gaps.last ORDER BY seq LIMIT 1) \
+                     BETWEEN groups.first AND groups.last";
+    for what in ["codebook IS NULL", "lattice IS NULL"] {
+        let forms = all(&format!("SELECT {what} {of_merged}"));
+        assert_eq!(forms, [0, 1].into(), "{what}");
+    }
+    let several = format!(
+        "SELECT count(*) > 4 {of_merged} WHERE codebook IS NOT NULL \
+         GROUP BY groups.layer, groups.first"
+    );
+    assert!(all(&several).contains(&1));
+    let settings = "SELECT tags <> '{}' AND retention LIKE '%\"store\":\"tiers %' \
+                    AND retention LIKE '%\"layers\":{%' FROM settings";
+    assert_eq!(all(settings), [1].into());
+}
+
+/// The numbers that a query finds.
+fn all(database: &Connection, sql: &str) -> BTreeSet<i64> {
+    let mut query = database.prepare(sql).unwrap();
+    let found = query.query_map([], |row| row.get(0)).unwrap();
+    found.collect::<Result<_, _>>().unwrap()
 }
 
 /// The blobs of some groups, each with the number of its group's steps.

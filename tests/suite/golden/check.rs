@@ -18,9 +18,14 @@ pub async fn check(store: &TemporalStore, run: &Run) {
         .map(|step| (step.step, (step.notes, step.layers)));
     let expected: Vec<_> = run.steps.clone().into_iter().collect();
     assert_eq!(found.collect::<Vec<_>>(), expected);
+    assert_eq!(store.tags().await.unwrap(), run.tags);
+    assert_eq!(store.retention().await.unwrap(), run.retention);
 
     for layer in run.layers.iter().filter(|layer| layer.matrix.is_some()) {
         check_layer(store, layer).await;
+        let retention = run.retentions.get(layer.name).unwrap_or(&run.retention);
+        let stored = store.layer(layer.name).await.unwrap();
+        assert_eq!(&stored.retention().await.unwrap(), retention);
     }
     let newest = *run.steps.keys().next_back().unwrap();
     for t in run.times().chain([usize::MAX]) {
@@ -109,7 +114,7 @@ fn weights_at(run: &Run, t: usize) -> Option<ModelWeights> {
         timestep = timestep.max(step);
         tensors.push(layer.tensor(bytes));
     }
-    let metadata = run.metadata.range(..=t).next_back();
+    let metadata = run.metadata.range(..=timestep).next_back();
     let metadata = metadata
         .map(|(_, metadata)| metadata.clone())
         .unwrap_or_default();

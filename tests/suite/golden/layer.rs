@@ -1,8 +1,8 @@
 //! What becomes of a layer, in plain arithmetic.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use temporal_vdb::{Change, Dtype, Tensor};
+use temporal_vdb::{Change, Dtype, Retention, Tensor, Tier};
 
 use super::run::Act;
 
@@ -17,6 +17,8 @@ pub struct Layer {
     /// The step with which it came.
     pub created: usize,
     pub oldest: usize,
+    /// Whether it began as zeros, which no commit names.
+    pub is_zeros: bool,
     /// The tensor's bytes after its base and each step.
     pub states: BTreeMap<usize, Vec<u8>>,
     /// The changes of each step after the base.
@@ -40,6 +42,7 @@ impl Layer {
             matrix,
             created: 0,
             oldest: 0,
+            is_zeros: false,
             states: BTreeMap::new(),
             changes: BTreeMap::new(),
             bits: vec![0; if matrix.is_some() { elements } else { 0 }],
@@ -111,6 +114,54 @@ impl Layer {
         self.oldest = *self.states.keys().rev().nth(keep).unwrap();
         self.states.retain(|step, _| *step >= self.oldest);
         self.changes.retain(|step, _| *step > self.oldest);
+    }
+
+    /// Only the steps that a policy keeps are retained, and those that answer for tagged times.
+    pub fn follow_policy(&mut self, policy: &Retention, tagged: impl Iterator<Item = usize>) {
+        let steps: Vec<usize> = self.states.keys().copied().collect();
+        let mut stays = kept(policy, &steps);
+        stays.extend(tagged.filter_map(|t| Some(self.state_at(t)?.0)));
+        self.oldest = *stays.first().unwrap();
+        // What steps that go changed becomes part of the next one that stays.
+        for pair in stays.iter().collect::<Vec<_>>().windows(2) {
+            let (from, to) = (*pair[0], *pair[1]);
+            let is_merged = self.states.range(from + 1..to).next().is_some();
+            if is_merged && self.matrix.is_some() {
+                let changes = self.changes_between(&self.states[&from], &self.states[&to]);
+                self.changes.insert(to, changes);
+            }
+        }
+        self.states.retain(|step, _| stays.contains(step));
+        self.changes
+            .retain(|step, _| stays.contains(step) && *step > self.oldest);
+    }
+
+    fn changes_between(&self, before: &[u8], after: &[u8]) -> BTreeMap<(i32, i32), Change> {
+        let elements = |bytes: &[u8]| {
+            let elements = bytes.chunks_exact(self.dtype.size());
+            elements.map(bits_of).collect::<Vec<_>>()
+        };
+        let pairs = elements(before).into_iter().zip(elements(after));
+        let changed = pairs.enumerate().filter(|(_, (a, b))| a != b);
+        changed
+            .map(|(i, (a, b))| (self.weight(i), derived(self.value(a), self.value(b))))
+            .collect()
+    }
+
+    /// The steps after `t` have not been.
+    pub fn roll_back(&mut self, t: usize) {
+        self.states.retain(|step, _| *step <= t);
+        self.changes.retain(|step, _| *step <= t);
+        if self.matrix.is_some() {
+            let (_, bytes) = self.state_at(t).unwrap();
+            self.bits = bytes.chunks_exact(self.dtype.size()).map(bits_of).collect();
+        }
+    }
+
+    /// Its steps that are commits.
+    pub fn commits(&self) -> impl Iterator<Item = &usize> {
+        let steps = self.states.keys();
+        steps.filter(|step| !self.is_zeros || **step > 0)
     }
 
     /// The newest state not after `t`, and its step.
@@ -203,6 +254,40 @@ fn bits_of(element: &[u8]) -> u32 {
         .iter()
         .rev()
         .fold(0, |bits, byte| bits << 8 | u32::from(*byte))
+}
+
+/// The steps that a policy keeps, of all there are with the base's first: the newest of each run of
+/// timesteps, so many in each tier, and the base.
+fn kept(policy: &Retention, steps: &[usize]) -> BTreeSet<usize> {
+    let tiers = match policy {
+        Retention::KeepAll => return steps.iter().copied().collect(),
+        Retention::KeepLast(steps) => &vec![Tier {
+            steps: *steps,
+            every: 1,
+        }],
+        Retention::Tiered(tiers) => tiers,
+    };
+    let mut older = steps.iter().rev();
+    let mut newer = None;
+    let mut found = BTreeSet::from([steps[steps.len() - 1]]);
+    for (i, tier) in tiers.iter().enumerate() {
+        let mut wanted = tier.steps + usize::from(i + 1 == tiers.len());
+        while wanted > 0 {
+            let Some(&step) = older.next() else {
+                found.insert(steps[0]); // there is room
+                return found;
+            };
+            let run = |step: usize| step.div_ceil(tier.every);
+            if newer
+                .replace(step)
+                .is_none_or(|newer| run(newer) > run(step))
+            {
+                found.insert(step);
+                wanted -= 1;
+            }
+        }
+    }
+    found
 }
 
 /// The change between two values of other bits: their difference, where it is finite and not 0, and

@@ -27,6 +27,23 @@ pub async fn perform(store: &TemporalStore, run: &Run, operation: &Operation) {
                 .await
                 .unwrap();
         }
+        Operation::PruneBy(None, policy) => drop(store.prune(policy).await.unwrap()),
+        Operation::PruneBy(Some(name), policy) => {
+            let layer = store.layer(name).await.unwrap();
+            layer.prune(policy).await.unwrap();
+        }
+        Operation::SetRetention(None, policy) => {
+            store.set_retention(policy.clone()).await.unwrap();
+        }
+        Operation::SetRetention(Some(name), policy) => {
+            let layer = store.layer(name).await.unwrap();
+            layer.set_retention(policy.clone()).await.unwrap();
+        }
+        Operation::Tag(name, t) => store.tag(name, *t).await.unwrap(),
+        Operation::RollBack(name, t) => {
+            let layer = store.layer(name).await.unwrap();
+            layer.rollback(*t).await.unwrap();
+        }
     }
 }
 

@@ -6,6 +6,7 @@ tensor's bytes. Ends with a word about what is damaged where anything is.
 
 import json
 import math
+import re
 import sqlite3
 import struct
 import sys
@@ -33,6 +34,12 @@ def fields(*values):
     return out
 
 
+def is_policy(text):
+    """Whether a text says which steps stay."""
+    number, tier = "[1-9][0-9]*", "[1-9][0-9]*(@[1-9][0-9]*)?"
+    return re.fullmatch(f"all|last {number}|tiers {tier}(,{tier})*", text) is not None
+
+
 def digest(data):
     return xxh3_128_intdigest(data).to_bytes(16, "little")
 
@@ -48,7 +55,10 @@ class Store:
         tip, = self.rows("tip", "id = 0", "generation first_seq seq anchor chain commits gaps "
                          "layers next_blob")
         settings, = self.rows("settings", "id = 0", "tags retention")
-        self.tags = json.loads(settings["tags"])
+        tags, retention = json.loads(settings["tags"]), json.loads(settings["retention"])
+        check(all(isinstance(step, int) and step >= 0 for step in tags.values()), "a tag")
+        policies = [retention.get("store", "all"), *retention.get("layers", {}).values()]
+        check(all(is_policy(policy) for policy in policies), "a policy")
         self.layers = self.rows("layers", "1 ORDER BY id",
                                 "id name dtype shape rows cols created oldest base")
         check([row["id"] for row in self.layers] == [*range(tip["layers"])], "a layer is missing")
@@ -67,6 +77,12 @@ class Store:
             check(row["digest"] == digest(row["states"]), f"the states of commit {seq}")
         check((seq, chain) == (tip["seq"], tip["chain"]), "the newest commit is missing")
         check(len(self.commits) == tip["commits"], "a commit is missing")
+        self.gaps = self.rows("gaps", "layer >= 0 ORDER BY layer, first", "layer first last changes")
+        check(len(self.gaps) == tip["gaps"], "a gap is missing")
+        check(all(gap["first"] <= gap["last"] for gap in self.gaps), "a gap ends before it begins")
+        pairs = zip(self.gaps, self.gaps[1:])
+        check(all(a["layer"] < b["layer"] or a["last"] < b["first"] for a, b in pairs),
+              "gaps overlap")
 
     def rows(self, table, which, columns):
         """Rows whose sums are right: of the table's name and these columns."""
@@ -97,7 +113,7 @@ class Store:
     def steps(self, layer):
         """Of the base and each step after it: its number, how many weights changed, its digest."""
         steps = [(layer["oldest"], 0, None)]
-        gaps = self.rows("gaps", f"layer = {layer['id']} ORDER BY first", "layer first last changes")
+        gaps = [gap for gap in self.gaps if gap["layer"] == layer["id"]]
         merged = None  # how much the next step changed, with what was merged into it
         for row in self.commits:
             while gaps and gaps[0]["last"] < row["seq"]:

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use temporal_vdb::{Change, Delta, Dtype, Note};
+use temporal_vdb::{Change, Delta, Dtype, Note, Retention};
 
 use super::layer::{Layer, derived};
 
@@ -30,6 +30,13 @@ pub enum Operation {
     Compact,
     /// Keeps the newest steps of a layer.
     Prune(&'static str, usize),
+    /// Applies a policy to a layer, or to all.
+    PruneBy(Option<&'static str>, Retention),
+    /// Sets a policy, of a layer or of all. Nothing goes by it before another step is committed.
+    SetRetention(Option<&'static str>, Retention),
+    Tag(&'static str, usize),
+    /// Drops the newest steps of a layer.
+    RollBack(&'static str, usize),
 }
 
 pub struct Step {
@@ -56,18 +63,23 @@ pub struct Run {
     pub steps: BTreeMap<usize, (BTreeMap<String, Note>, usize)>,
     /// Of checkpoints, by step.
     pub metadata: BTreeMap<usize, BTreeMap<String, String>>,
+    pub tags: BTreeMap<String, usize>,
+    /// The policy that is set, and those of some layers.
+    pub retention: Retention,
+    pub retentions: BTreeMap<&'static str, Retention>,
     /// Of the step that is being put together.
     acts: Vec<(&'static str, Act)>,
 }
 
 /// The golden runs by name.
-pub fn all() -> [(&'static str, Run); 5] {
+pub fn all() -> [(&'static str, Run); 6] {
     [
         ("full", full()),
         ("pruned", pruned()),
         ("whole", whole()),
         ("dense", dense()),
         ("snapped", snapped()),
+        ("merged", merged()),
     ]
 }
 
@@ -261,6 +273,70 @@ fn snapped() -> Run {
         }
     }
     run.prune("steps.bf16", 21);
+    run
+}
+
+/// Steps that were merged into others, of all layers and of one; pinned ones, and policies; a layer
+/// whose newest steps were rolled back; commits between others that are no longer there.
+fn merged() -> Run {
+    let mut run = Run::default();
+    run.layer("tiles.f32", Dtype::F32, &[130, 140], Some((130, 140)));
+    run.layer("back.bf16", Dtype::Bf16, &[40, 50], Some((40, 50)));
+    run.layer("steps.f32", Dtype::F32, &[30, 24], Some((30, 24)));
+    run.layer("count.i64", Dtype::I64, &[3], None);
+    run.layer("few.f32", Dtype::F32, &[300], Some((3, 128)));
+    for k in 0..=66 {
+        match k {
+            0 => run.tensor("tiles.f32", |i, _| sparse(i)),
+            // Nothing that stays where two of these become one: there and back again.
+            22 | 27 | 28 => run.tensor("tiles.f32", |i, bits| bits ^ u32::from(i % 7 == 3)),
+            _ => run.edits("tiles.f32", k, 12),
+        }
+        match k {
+            0 => run.tensor("back.bf16", |i, _| sized(i)),
+            5 | 18 | 41 => run.edits("back.bf16", k, 9),
+            // Few enough that many merged steps are one group.
+            _ => run.tensor("back.bf16", |i, bits| {
+                bits ^ u32::from(mix(i, k).is_multiple_of(64))
+            }),
+        }
+        match k {
+            0 => run.begin_small("steps.f32"),
+            19 | 45 => run.edits("steps.f32", k, 11), // between steps on a lattice
+            22 => run.tensor("steps.f32", |i, bits| bits + u32::from(i % 5 == 0)),
+            _ => run.snapped("steps.f32", k),
+        }
+        let count = [k as i64 / 4, -(k as i64) / 9, i64::MIN];
+        run.whole("count.i64", count.map(i64::to_le_bytes).concat());
+        match k {
+            0 => run.tensor("few.f32", |_, _| 0x3f80_0000),
+            _ if k % 8 == 3 => run.edits("few.f32", k, 5),
+            _ => run.tensor("few.f32", |_, bits| bits), // steps without changes, merged ones too
+        }
+        let how = match k {
+            22 => checkpoint("22"), // stays for its metadata, though it is no step any more
+            _ => How::Together,
+        };
+        run.commit(2 * k, notes(k), how);
+        match k {
+            40 => run.operations.push(Operation::Compact),
+            60 => {
+                run.tag("best \u{2192}", 34);
+                run.tag("warm", 80);
+                run.prune_by(None, "tiers 10,8@4,4@12");
+                run.prune_by(Some("steps.f32"), "tiers 3,2@8,3@16");
+                run.roll_back("tiles.f32", 110);
+                for step in [111, 113] {
+                    run.edits("tiles.f32", step, 7);
+                    run.commit(step, BTreeMap::new(), How::Alone);
+                }
+            }
+            _ => (),
+        }
+    }
+    run.set_retention(None, "tiers 6,9@4,3@24");
+    run.set_retention(Some("few.f32"), "all");
+    run.set_retention(Some("steps.f32"), "last 4");
     run
 }
 
@@ -491,16 +567,55 @@ impl Run {
 
     fn create(&mut self, name: &'static str) {
         self.operations.push(Operation::Create(name));
-        self.find(name).begin(0);
+        let layer = self.find(name);
+        layer.is_zeros = true;
+        layer.begin(0);
     }
 
     fn prune(&mut self, name: &'static str, keep: usize) {
         self.operations.push(Operation::Prune(name, keep));
         self.find(name).prune(keep);
-        let oldest: Vec<usize> = self.layers.iter().map(|layer| layer.oldest).collect();
-        self.steps.retain(|step, (_, layers)| {
-            *layers = oldest.iter().filter(|oldest| *oldest <= step).count();
-            *layers > 0
+        self.count_layers();
+    }
+
+    fn prune_by(&mut self, only: Option<&'static str>, policy: &str) {
+        let policy: Retention = policy.parse().unwrap();
+        for layer in &mut self.layers {
+            if only.is_none_or(|only| only == layer.name) {
+                layer.follow_policy(&policy, self.tags.values().copied());
+            }
+        }
+        self.count_layers();
+        self.operations.push(Operation::PruneBy(only, policy));
+    }
+
+    fn set_retention(&mut self, only: Option<&'static str>, policy: &str) {
+        let policy: Retention = policy.parse().unwrap();
+        match only {
+            Some(name) => drop(self.retentions.insert(name, policy.clone())),
+            None => self.retention = policy.clone(),
+        }
+        self.operations.push(Operation::SetRetention(only, policy));
+    }
+
+    fn tag(&mut self, name: &'static str, t: usize) {
+        self.tags.insert(name.to_owned(), t);
+        self.operations.push(Operation::Tag(name, t));
+    }
+
+    fn roll_back(&mut self, name: &'static str, t: usize) {
+        self.find(name).roll_back(t);
+        self.count_layers();
+        self.operations.push(Operation::RollBack(name, t));
+    }
+
+    /// Of each step how many layers have it, and no other steps.
+    fn count_layers(&mut self) {
+        let layers = &self.layers;
+        self.steps.retain(|step, (_, count)| {
+            let has_it = |layer: &&Layer| layer.commits().any(|own| own == step);
+            *count = layers.iter().filter(has_it).count();
+            *count > 0
         });
     }
 
@@ -509,7 +624,7 @@ impl Run {
         self.steps.keys().flat_map(|step| *step..*step + 2)
     }
 
-    /// Adds one more step after what the file holds.
+    /// Adds one more step after what the file holds, and has the policies followed to the last step.
     pub fn carry_on(&mut self) {
         let step = self.steps.keys().next_back().unwrap() + 2;
         for at in 0..self.layers.len() {
@@ -524,5 +639,10 @@ impl Run {
             }
         }
         self.commit(step, notes(3), How::Together);
+        for layer in &mut self.layers {
+            let policy = self.retentions.get(layer.name).unwrap_or(&self.retention);
+            layer.follow_policy(policy, self.tags.values().copied());
+        }
+        self.count_layers();
     }
 }

@@ -6,7 +6,6 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::register_font;
-use temporal_vdb::Threshold;
 
 use crate::bars::{self, Bar};
 use crate::lines;
@@ -144,8 +143,8 @@ where
 pub fn colours(outcomes: &[Outcome]) -> impl Iterator<Item = (&Outcome, RGBColor)> {
     let mut thresholds = Vec::new();
     outcomes.iter().map(move |outcome| {
-        let threshold = outcome.variant.options.threshold;
-        if threshold == Threshold::Lossless {
+        let threshold = outcome.variant.share();
+        if threshold == 0.0 {
             return (outcome, LOSSLESS);
         }
         let known = thresholds.iter().position(|&other| other == threshold);

@@ -5,7 +5,6 @@ use plotters::coord::Shift;
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use temporal_vdb::Threshold;
 
 use crate::chart::{colours, text};
 use crate::outcome::{Outcome, Point};
@@ -60,14 +59,14 @@ where
         .y_label_formatter(&|y| format!("{y:.0}"))
         .draw()?;
     for (i, (outcome, colour)) in colours(outcomes).enumerate() {
-        let threshold = outcome.variant.options.threshold;
+        let threshold = outcome.variant.share();
         // The lossless line lies under the others, and is seen where they leave it.
-        let lossless = threshold == Threshold::Lossless;
+        let lossless = threshold == 0.0;
         let style = colour.stroke_width(if lossless { 7 } else { 2 });
         let y = LEGEND_TOP + LEGEND_LINE * i as i32;
         let sample = [(0, y), (SAMPLE, y)];
         // Ways of recording with the same threshold have the same colour.
-        let same = |other: &Outcome| other.variant.options.threshold == threshold;
+        let same = |other: &Outcome| other.variant.share() == threshold;
         if outcomes[..i].iter().any(same) {
             chart.draw_series(DashedLineSeries::new(shown(outcome), DASH, GAP, style))?;
             legend.draw(&DashedPathElement::new(sample, DASH, GAP, style))?;

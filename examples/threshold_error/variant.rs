@@ -39,6 +39,15 @@ impl Variant {
         all
     }
 
+    /// What may be off, as it was given; 0 where nothing may.
+    pub fn share(&self) -> f32 {
+        match self.options.threshold {
+            Threshold::Lossless => 0.0,
+            Threshold::Absolute(share) | Threshold::SnappedAbsolute(share) => share,
+            Threshold::Relative(share) | Threshold::SnappedRelative(share) => share,
+        }
+    }
+
     /// How far a weight may be from the trained one, in a tensor of this standard deviation.
     pub fn bound(&self, deviation: f64) -> f64 {
         match self.options.threshold {

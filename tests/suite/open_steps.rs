@@ -40,6 +40,30 @@ async fn all_layers_of_the_open_step_are_committed_as_one() {
     ));
 }
 
+/// Whole numbers, so that the order in which tasks come does not show.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn tasks_that_accumulate_at_once_lose_nothing() {
+    let (store, a, _) = store().await;
+    let tasks: Vec<_> = (0..3)
+        .map(|task| {
+            let layer = a.clone();
+            tokio::spawn(async move {
+                for i in 0..50 {
+                    let own = delta(&[(task, i % 4, 1.0), (3, 3, 1.0)]);
+                    layer.accumulate(1, &own, 2.0).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    store.commit_accumulated().await.unwrap();
+    let sums = a.dense_at_time(1).await.unwrap().values;
+    assert_eq!(sums.iter().sum::<f32>(), 3.0 * 50.0 * 2.0 * 2.0);
+    assert_eq!(sums[15], 3.0 * 50.0 * 2.0);
+}
+
 #[tokio::test]
 async fn a_later_step_closes_the_open_one_and_both_are_stored_or_neither() {
     let (store, a, b) = store().await;

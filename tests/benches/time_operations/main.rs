@@ -1,7 +1,8 @@
-//! What dropping old steps costs: pruning 100 of 1,000 steps against writing the store anew without
-//! them, and recording under a policy that keeps the last 999 against recording without one.
+//! What time operations of a store cost: recording under a policy that keeps the last 999 steps
+//! against recording without one, many states in one pass against one by one, and pruning 100 of
+//! 1,000 steps against writing the store anew without them.
 //!
-//! `cargo bench --bench retention`, or with `-- ROWS COLS SHARE` for another layer than 1024 x 1024
+//! `cargo bench --bench time_operations`, or with `-- ROWS COLS SHARE` for another layer than 1024 x 1024
 //! weights of which 1 % change at each step.
 
 use std::path::Path;
@@ -103,6 +104,30 @@ async fn rewrite(from: &StoredLayer, oldest: usize, path: &Path) -> Result<Durat
     Ok(start.elapsed())
 }
 
+/// States spread over the history, one by one and at once.
+async fn at_many(layer: &StoredLayer, count: usize) -> Result<()> {
+    let (oldest, latest) = (layer.oldest().await?, layer.latest().await?);
+    let times: Vec<usize> = (1..=count)
+        .map(|i| oldest + i * (latest - oldest) / count)
+        .collect();
+    let start = Instant::now();
+    for &t in &times {
+        layer.dense_at_time(t).await?;
+    }
+    let one_by_one = start.elapsed();
+    let start = Instant::now();
+    let states = layer.dense_at_many(&times).await?;
+    let at_once = start.elapsed();
+    println!(
+        "{} states: one by one {:.0} ms, at once {:.0} ms: {:.1}x faster",
+        states.len(),
+        one_by_one.as_secs_f64() * 1e3,
+        at_once.as_secs_f64() * 1e3,
+        one_by_one.as_secs_f64() / at_once.as_secs_f64(),
+    );
+    Ok(())
+}
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let numbers: Vec<f32> = std::env::args()
@@ -150,6 +175,7 @@ async fn main() -> Result<()> {
         ring.steps().await?.len()
     );
     ring.prune(&Retention::KeepLast(STEPS)).await?;
+    at_many(&ring, 16).await?;
 
     for policy in [
         Retention::KeepLast(STEPS - PRUNED),

@@ -48,6 +48,15 @@ impl Store {
 
     /// Adds to the open step of a layer, or opens it.
     pub(crate) fn accumulate(&self, id: u32, t: usize, delta: &Delta, scale: f32) -> Result<()> {
+        self.wait_for_sealing()?;
+        if self.add_to_open_step(id, t, delta, scale)? {
+            let _ = self.retain_after_step();
+        }
+        Ok(())
+    }
+
+    /// The same; whether an earlier step has been committed for it.
+    fn add_to_open_step(&self, id: u32, t: usize, delta: &Delta, scale: f32) -> Result<bool> {
         let _turn = self.write_turn()?;
         self.load_heads()?;
         let mut open = self.open_step();
@@ -68,7 +77,8 @@ impl Store {
         if let Some(open) = open.as_mut().filter(|open| open.step == t)
             && let Some(layer) = open.layers.get_mut(&id)
         {
-            return layer.accumulate(t, delta, scale);
+            layer.accumulate(t, delta, scale)?;
+            return Ok(false);
         }
         let (rows, cols) = delta.shape();
         let options = StorageOptions {
@@ -79,8 +89,9 @@ impl Store {
         layer.accumulate(t, delta, scale)?;
         if let Some(open) = open.as_mut().filter(|open| open.step == t) {
             open.layers.insert(id, layer);
-            return Ok(());
+            return Ok(false);
         }
+        let closes = open.is_some();
         if let Some(earlier) = open.as_ref() {
             self.commit_in_turn(earlier.contents()?)?;
         }
@@ -88,7 +99,7 @@ impl Store {
             step: t,
             layers: BTreeMap::from([(id, layer)]),
         });
-        Ok(())
+        Ok(closes)
     }
 
     /// Commits the open step, if there is one.

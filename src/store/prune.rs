@@ -163,7 +163,7 @@ impl Store {
                 new_groups.extend(self.cut(batch, &index, cut)?);
             }
             if cut_short.count() > 0 {
-                used.drop_others(batch, &index)?;
+                used.drop_others(batch, &index, index.tip.layers)?;
             }
             let after = batch.pages_in_use()?;
             let oldest = cuts.iter().map(|cut| cut.layer.steps[cut.stays[0]]).min();

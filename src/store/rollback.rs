@@ -23,8 +23,13 @@ impl Store {
             let index = self.index_of(batch)?;
             let settings = Settings::load(batch)?;
             let began_later = |row: &LayerRow| only.is_none() && row.created as usize > t;
-            let kept = index.layers.partition_point(|row| !began_later(row));
-            check_later_layers(&index.layers, kept, t)?;
+            let kept = match only {
+                Some(_) => index.layers.len(),
+                None => index.layers.partition_point(|row| !began_later(row)),
+            };
+            if only.is_none() {
+                check_later_layers(&index.layers, kept, t)?;
+            }
             let mut dropped = BTreeSet::new();
             let mut used = UsedCommits::default();
             let mut cuts = Vec::new();
@@ -59,7 +64,14 @@ impl Store {
                 self.cut_after(batch, &index, layer, *stays)?;
                 put_gaps(batch, layer, *stays, newest)?;
             }
-            used.drop_others(batch, &index)?;
+            used.drop_others(batch, &index, kept as u32)?;
+            let mut remaining = settings.clone();
+            for row in &index.layers[kept..] {
+                remaining.of_layers.remove(&row.name);
+            }
+            if remaining != settings {
+                remaining.save(batch)?;
+            }
             Ok(dropped)
         })?;
         // What was accumulated for a layer that is as it was goes on.

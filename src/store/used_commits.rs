@@ -21,8 +21,8 @@ impl UsedCommits {
         self.used.iter().copied().max().unwrap_or(0)
     }
 
-    /// Drops all others.
-    pub(super) fn drop_others(mut self, batch: &Batch, index: &Index) -> Result<()> {
+    /// Drops all others, where so many layers stay.
+    pub(super) fn drop_others(mut self, batch: &Batch, index: &Index, layers: u32) -> Result<()> {
         // A step of some layers alone belongs to the checkpoint before it, whose metadata it has.
         let mut passed = None;
         for commit in index.commits_in_order() {
@@ -31,7 +31,7 @@ impl UsedCommits {
                     self.used.insert(seq);
                 }
                 passed = None;
-            } else if !commit.metadata.is_empty() {
+            } else if !commit.metadata.is_empty() && commit.members.are_within(layers) {
                 passed = Some(commit.seq);
             }
         }

@@ -180,3 +180,72 @@ async fn a_rollback_takes_away_layers_that_began_after_it() {
     assert_eq!(a.weight_history(0, 0).await.unwrap(), [(0, 0.0), (1, 1.0)]);
     store.verify(|_, _| ()).await.unwrap();
 }
+
+/// A layer could not be rolled back to before another one began.
+#[tokio::test]
+async fn one_layer_goes_back_whatever_came_later() {
+    use std::collections::BTreeMap;
+    use temporal_vdb::{Checkpoint, RecordOptions, Tensor, Threshold};
+
+    let store = TemporalStore::in_memory(StoreOptions::default()).unwrap();
+    let tensor = |name: &str, value: f32| Tensor {
+        name: name.to_owned(),
+        dtype: Dtype::F32,
+        shape: vec![1],
+        data: value.to_le_bytes().to_vec().into(),
+    };
+    let options = RecordOptions {
+        allow_new_layers: true,
+        ..RecordOptions::default()
+    };
+    let metadata = BTreeMap::from([("of".to_owned(), "a checkpoint".to_owned())]);
+    for (step, tensors) in [
+        (0, vec![tensor("a", 1.0)]),
+        (100, vec![tensor("a", 2.0), tensor("b", 3.0)]),
+    ] {
+        let checkpoint = Checkpoint {
+            tensors,
+            metadata: metadata.clone(),
+        };
+        store
+            .record(Some(step), checkpoint, options.clone())
+            .await
+            .unwrap();
+    }
+    let a = store.layer("a").await.unwrap();
+    let b = store.layer("b").await.unwrap();
+    b.set_retention(temporal_vdb::Retention::KeepLast(7))
+        .await
+        .unwrap();
+    assert_eq!(a.rollback(10).await.unwrap(), 1);
+    let step = store
+        .begin_step(20)
+        .tensor(tensor("a", 4.0), Threshold::Lossless);
+    step.commit().await.unwrap();
+    // The checkpoint that names both is no step of any more, and its metadata went with it.
+    assert_eq!(store.rollback(50).await.unwrap(), 1);
+    let found = store.weights_at(50).await.unwrap();
+    assert_eq!((found.timestep, found.checkpoint.tensors.len()), (20, 1));
+    store.verify(|_, _| ()).await.unwrap();
+    // A layer of the same name does not have what was set for the other one.
+    let b = store.create_layer("b", Dtype::F32, 1, 1).await.unwrap();
+    assert_eq!(
+        b.retention().await.unwrap(),
+        temporal_vdb::Retention::KeepAll
+    );
+}
+
+/// Steps that were closed by accumulating into the next one were not counted.
+#[tokio::test]
+async fn policies_are_applied_to_accumulated_steps() {
+    let (_store, a, _) = store().await;
+    a.set_retention(temporal_vdb::Retention::KeepLast(1))
+        .await
+        .unwrap();
+    for t in 1..=100 {
+        a.accumulate(t, &delta(&[(0, 0, 1.0)]), 1.0).await.unwrap();
+    }
+    let steps = a.steps().await.unwrap();
+    assert!(steps.len() < 10, "{} steps", steps.len());
+    assert_eq!(a.dense_at_time(99).await.unwrap().values[0], 99.0);
+}

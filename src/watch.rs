@@ -23,7 +23,7 @@ pub enum StepEvent {
         changes: u64,
     },
     /// The subscriber was slow, and so many commits went by that it is not told of one by one. It
-    /// can read them from what it watches.
+    /// can read them from what it watches. Told just before the next step.
     Missed {
         /// How many there were, of all layers.
         commits: u64,

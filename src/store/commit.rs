@@ -124,10 +124,11 @@ impl Store {
             let heads = self.heads()?;
             let head = heads.as_ref().ok_or(Error::Poisoned)?.layer(id)?;
             check_shape(&head.row, weights.shape())?;
-            if head.latest > 0 {
-                return Err(Error::BaseFixed {
-                    latest: head.latest as usize,
-                });
+            let open = self.open_step();
+            let open = open.as_ref().filter(|open| open.has(id));
+            let latest = open.map_or(head.latest as usize, |open| open.step);
+            if latest > 0 {
+                return Err(Error::BaseFixed { latest });
             }
             let row = LayerRow {
                 base: true,

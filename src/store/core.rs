@@ -369,11 +369,13 @@ impl Store {
                 state,
             };
             let layers = latest.iter().zip(states).map(head).collect();
-            let commits = index.commits_in_order();
+            // Of a store without commits there is none.
+            let committed = latest.iter().filter(|(layer, at)| layer.seq(*at) > 0);
+            let newest = committed.map(|(layer, at)| layer.steps[*at]).max();
             Ok(Heads {
                 layers,
-                latest: commits.iter().map(|commit| commit.step).max(),
-                metadata: newest_metadata(index, usize::MAX).to_owned(),
+                latest: newest,
+                metadata: newest_metadata(index, newest.unwrap_or(0) as usize).to_owned(),
                 settings: Settings::load(view)?,
             })
         })?;

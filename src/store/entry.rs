@@ -9,6 +9,7 @@ use super::step::{Contribution, StepContents, Threshold};
 use crate::float_mode::ieee;
 use crate::history::Tiling;
 use crate::lattice::Lattice;
+use crate::nearest::nearest;
 use crate::tensor::fold_shape;
 use crate::{Change, Delta, Error, MAX_STEP, Result, SparseWeights, Tensor};
 
@@ -87,8 +88,11 @@ impl Store {
         for contribution in &contents.contributions {
             let Some(&id) = by_name.get(contribution.name()) else {
                 let Contribution::Tensor(tensor, _) = contribution else {
-                    self.find_layer(contribution.name())?; // says which names there are
-                    continue;
+                    let names = heads.layers.iter().map(|head| &head.row.name);
+                    return Err(Error::NoSuchLayer {
+                        name: contribution.name().to_owned(),
+                        nearest: nearest(contribution.name(), names),
+                    });
                 };
                 if !heads.layers.is_empty() && !contents.allow_new_layers {
                     return Err(Error::NewTensor {

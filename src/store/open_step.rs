@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{MutexGuard, PoisonError};
 
 use super::core::Store;
+use super::database::LayerRow;
 use super::entry::check_shape;
 use super::step::{Contribution, StepContents};
 use crate::{Delta, Error, Layer, MAX_STEP, Result, StorageOptions};
@@ -27,6 +28,11 @@ impl OpenStep {
 
     pub(super) fn is_empty(&self) -> bool {
         self.layers.is_empty()
+    }
+
+    /// Whether something has been accumulated for a layer.
+    pub(super) fn has(&self, id: u32) -> bool {
+        self.layers.contains_key(&id)
     }
 
     /// What commits it.
@@ -64,6 +70,7 @@ impl Store {
             let heads = self.heads()?;
             let head = heads.as_ref().ok_or(Error::Poisoned)?.layer(id)?;
             check_shape(&head.row, delta.shape())?;
+            check_elements(&head.row, delta)?;
             (head.row.name.clone(), head.latest as usize)
         };
         if t == 0 || t > MAX_STEP {
@@ -150,5 +157,17 @@ impl Store {
             });
         }
         Ok((step, None))
+    }
+}
+
+/// The short last row of a vector has no weights behind its end.
+fn check_elements(row: &LayerRow, delta: &Delta) -> Result<()> {
+    let shape = delta.shape();
+    let outside = delta
+        .iter()
+        .find(|&((r, c), _)| r as usize * shape.1 as usize + c as usize >= row.elements());
+    match outside {
+        None => Ok(()),
+        Some(((row, col), _)) => Err(Error::OutOfShape { row, col, shape }),
     }
 }

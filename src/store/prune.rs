@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::core::{Store, by_width};
 use super::database::{Batch, GapRow, KeyframeRow, LayerRow};
 use super::head::LayerHead;
-use super::index::{Group, Index, LayerIndex};
+use super::index::{Group, Index, LONGEST_GROUP, LayerIndex};
 use super::job::Job;
 use super::keyframes::put_blobs;
 use super::merge::Merged;
@@ -394,7 +394,8 @@ impl Store {
                 .keyframes
                 .iter()
                 .any(|frame| frame.step == layer.steps[place]);
-            if open.changes >= weights || at_keyframe {
+            let is_full = open.changes >= weights || open.stays.len() == LONGEST_GROUP;
+            if is_full || at_keyframe {
                 jobs.extend(job.take());
             }
         }
@@ -465,7 +466,9 @@ fn put_gaps(batch: &Batch, cut: &Cut, counts: &HashMap<usize, u64>) -> Result<()
         .collect();
     for gap in &layer.gaps {
         let inside = |new: &GapRow| new.first <= gap.first && gap.last <= new.last;
-        if gap.last < base || new.iter().any(inside) {
+        // One that was rolled back still says that later steps of others are none of this layer.
+        let is_past = gap.last < base && gap.changes.is_some();
+        if is_past || new.iter().any(inside) {
             batch.drop_gap(gap)?;
         }
     }

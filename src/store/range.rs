@@ -64,7 +64,8 @@ impl Store {
                 ieee(|| {
                     let pairs = before.iter().zip(after).enumerate();
                     for (at, (&before, &after)) in pairs.filter(|(_, (before, after))| before != after) {
-                        let (row, col) = (at as i32 / shape.1, at as i32 % shape.1);
+                        let cols = shape.1 as usize;
+ let (row, col) = ((at / cols) as i32, (at % cols) as i32);
                         let change = coder.derived(before, after);
                         if change.delta.to_bits() << 1 != 0 {
                             deltas.push(Voxel { row, col, value: change.delta });

@@ -56,17 +56,16 @@ impl StoredLayer {
         &self,
         work: impl FnOnce(&Store, u32) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (store, id, name) = (Arc::clone(&self.store), self.id, self.name.clone());
+        let (store, id) = (Arc::clone(&self.store), self.id);
+        let own = (self.name.clone(), self.dtype, self.shape);
         blocking::run(move || {
             // A rollback may have taken the layer away, and another may have its number now.
-            let found = store.find_layer(&name);
-            let result = match found {
-                Ok(found) if found == id => work(&store, id),
-                Ok(_) => Err(Error::NoSuchLayer {
-                    name: format!("{name}, as it was before a rollback"),
-                    nearest: vec![name],
+            let result = match store.describe(id) {
+                Ok(found) if found == own => work(&store, id),
+                _ => Err(Error::NoSuchLayer {
+                    name: format!("{}, as it was before a rollback", own.0),
+                    nearest: vec![own.0],
                 }),
-                Err(error) => Err(error),
             };
             result.map_err(|error| error.in_file(store.path()))
         })

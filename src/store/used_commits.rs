@@ -27,12 +27,12 @@ impl UsedCommits {
         let mut passed = None;
         for commit in index.commits_in_order() {
             if self.used.contains(&commit.seq) {
-                if let (true, Some(seq)) = (commit.metadata.is_empty(), passed.take()) {
+                let passed = passed.take().filter(|(_, step)| *step <= commit.step);
+                if let (true, Some((seq, _))) = (commit.metadata.is_empty(), passed) {
                     self.used.insert(seq);
                 }
-                passed = None;
             } else if !commit.metadata.is_empty() && commit.members.are_within(layers) {
-                passed = Some(commit.seq);
+                passed = Some((commit.seq, commit.step));
             }
         }
         batch.drop_commits(index.commits_in_order(), |commit| {

@@ -249,3 +249,119 @@ async fn policies_are_applied_to_accumulated_steps() {
     assert!(steps.len() < 10, "{} steps", steps.len());
     assert_eq!(a.dense_at_time(99).await.unwrap().values[0], 99.0);
 }
+
+/// What a layer had been rolled back from came back when it was pruned, as steps out of order.
+#[tokio::test]
+async fn steps_of_others_stay_none_of_a_layer_that_was_rolled_back() {
+    let (store, mut a, b) = store().await;
+    for t in 1..=5 {
+        let step = store.begin_step(t).changes("a", &delta(&[(0, 0, 1.0)]));
+        step.changes("b", &delta(&[(0, 0, 1.0)]))
+            .commit()
+            .await
+            .unwrap();
+    }
+    a.rollback(1).await.unwrap();
+    a.store_changes(2, &delta(&[(0, 0, 7.0)])).await.unwrap();
+    a.prune_history(0).await.unwrap();
+    assert_eq!(a.weight_history(0, 0).await.unwrap(), [(2, 8.0)]);
+    assert_eq!(b.steps().await.unwrap(), [1, 2, 3, 4, 5]);
+    assert_eq!(store.weights_at(5).await.unwrap().timestep, 5);
+    store.verify(|_, _| ()).await.unwrap();
+}
+
+/// In memory the store has one connection: looking for names while writing waited for itself.
+#[tokio::test]
+async fn an_unknown_layer_is_an_error_while_a_step_is_open_too() {
+    let (store, a, _) = store().await;
+    for _ in 0..2 {
+        let unknown = store
+            .begin_step(2)
+            .changes("aa", &delta(&[]))
+            .commit()
+            .await;
+        assert!(
+            matches!(&unknown, Err(Error::NoSuchLayer { name, .. }) if name == "aa"),
+            "{unknown:?}"
+        );
+        a.accumulate(1, &delta(&[(0, 0, 1.0)]), 1.0).await.unwrap();
+    }
+    assert_eq!(store.commit_accumulated().await.unwrap(), Some(1));
+    assert_eq!(a.weight_history(0, 0).await.unwrap(), [(0, 0.0), (1, 2.0)]);
+}
+
+/// The metadata of a checkpoint that was rolled back stayed for an earlier step of another layer, and
+/// with it the checkpoint's step.
+#[tokio::test]
+async fn a_checkpoint_that_was_rolled_back_is_not_the_latest_step() {
+    use temporal_vdb::{Checkpoint, RecordOptions, Tensor};
+
+    let store = TemporalStore::in_memory(StoreOptions::default()).unwrap();
+    for (step, value) in [(0, 1.0f32), (5, 2.0)] {
+        let tensor = Tensor {
+            name: "a".to_owned(),
+            dtype: Dtype::F32,
+            shape: vec![1],
+            data: value.to_le_bytes().to_vec().into(),
+        };
+        let checkpoint = Checkpoint {
+            tensors: vec![tensor],
+            metadata: [("step".to_owned(), step.to_string())].into(),
+        };
+        store
+            .record(Some(step), checkpoint, RecordOptions::default())
+            .await
+            .unwrap();
+    }
+    let b = store.create_layer("b", Dtype::F32, 4, 4).await.unwrap();
+    b.store_changes(1, &delta(&[(0, 0, 1.0)])).await.unwrap();
+    assert_eq!(store.rollback(1).await.unwrap(), 1);
+    let latest = store.latest().await.unwrap();
+    assert_eq!(
+        (latest.timestep, &latest.checkpoint.metadata["step"][..]),
+        (1, "0")
+    );
+    let next = store.begin_step(2).changes("b", &delta(&[])).commit().await;
+    assert_eq!(next.unwrap().step, 2);
+}
+
+/// It could be accumulated and never committed, and nothing could be recorded after it.
+#[tokio::test]
+async fn behind_the_end_of_a_vector_nothing_is_accumulated() {
+    use temporal_vdb::{Tensor, Threshold};
+
+    let (store, a, _) = store().await;
+    let vector = Tensor {
+        name: "v".to_owned(),
+        dtype: Dtype::F32,
+        shape: vec![130],
+        data: vec![0; 4 * 130].into(),
+    };
+    store
+        .begin_step(0)
+        .tensor(vector, Threshold::Lossless)
+        .commit()
+        .await
+        .unwrap();
+    let v = store.layer("v").await.unwrap();
+    v.accumulate_temporal_gradient(1, 1, 1.0, 1).await.unwrap();
+    let outside = v.accumulate_temporal_gradient(1, 2, 1.0, 1).await;
+    assert!(
+        matches!(outside, Err(Error::OutOfShape { row: 1, col: 2, .. })),
+        "{outside:?}"
+    );
+    a.store_changes(2, &delta(&[])).await.unwrap();
+    assert_eq!(v.steps().await.unwrap(), [1]);
+}
+
+#[tokio::test]
+async fn a_base_is_fixed_once_something_is_accumulated_upon_it() {
+    let (_store, mut a, _) = store().await;
+    a.accumulate(3, &delta(&[(0, 0, 1.0)]), 1.0).await.unwrap();
+    let base = temporal_vdb::SparseWeights::from_dense(4, 4, &[1.0; 16]).unwrap();
+    let refused = a.store_base(&base).await;
+    assert!(
+        matches!(refused, Err(Error::BaseFixed { latest: 3 })),
+        "{refused:?}"
+    );
+}

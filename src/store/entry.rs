@@ -84,7 +84,7 @@ impl Store {
             .map(|head| (head.row.name.as_str(), head.row.id))
             .collect();
         let mut entries = Vec::new();
-        let mut next_id = heads.layers.len() as u32;
+        let mut begun = Vec::new();
         for contribution in &contents.contributions {
             let Some(&id) = by_name.get(contribution.name()) else {
                 let Contribution::Tensor(tensor, _) = contribution else {
@@ -99,11 +99,13 @@ impl Store {
                         name: tensor.name.clone(),
                     });
                 }
-                entries.push(new_layer(next_id, step, tensor)?);
-                next_id += 1;
+                begun.push(tensor);
                 continue;
             };
             entries.push(self.resolve_known(&heads.layers[id as usize], step, contribution)?);
+        }
+        for (id, tensor) in (heads.layers.len() as u32..).zip(begun) {
+            entries.push(new_layer(id, step, tensor)?);
         }
         if contents.complete {
             let named: HashSet<&str> = contents

@@ -56,6 +56,9 @@ impl Store {
     /// since no more will come between those.
     pub(super) fn next_merge(&self, layer: &LayerIndex) -> Option<Job> {
         segments(layer).find_map(|(groups, closed)| {
+            // What pruning has left behind the base is the next to go.
+            let left = usize::from(is_left_by_pruning(layer, &groups[0]));
+            let groups = &groups[left..];
             let eights = groups.windows(SLAB_STEPS).find(|run| {
                 run.iter().all(|group| group.row.level == run[0].row.level) && self.fits(layer, run)
             });
@@ -155,4 +158,10 @@ fn segments(layer: &LayerIndex) -> impl Iterator<Item = (&[Group], bool)> {
     let runs = layer.groups.chunk_by(together);
     runs.filter(move |run| sealed(&run[0]))
         .map(move |run| (run, at_keyframe(run[run.len() - 1].steps.end - 1)))
+}
+
+/// Whether a group is what was left of a longer one when the base moved on.
+fn is_left_by_pruning(layer: &LayerIndex, group: &Group) -> bool {
+    let moved = layer.row.oldest > layer.row.created;
+    moved && group.steps.start == 1 && group.row.level > 1 && group.row.codebook.is_none()
 }

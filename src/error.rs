@@ -25,7 +25,7 @@ pub enum ErrorKind {
     Io,
     /// Memory ran out.
     OutOfMemory,
-    /// The runtime went away before the work was done.
+    /// The work was stopped before it was done.
     Cancelled,
     /// A fault of this library or of OpenVDB.
     Internal,
@@ -171,6 +171,12 @@ pub enum Error {
     InvalidThreshold {
         /// The threshold given.
         threshold: f32,
+    },
+    /// A score outside of (0, 1].
+    #[error("score {above} is no limit: give a number above 0, and at most 1")]
+    InvalidScore {
+        /// The limit given.
+        above: f64,
     },
     /// Changes are to be snapped, and every weight is to come back bit for bit.
     #[error("snapping needs a threshold above 0: give one, or record without snapping")]
@@ -427,8 +433,9 @@ pub enum Error {
         /// Its message.
         message: String,
     },
-    /// The runtime was shut down before the work was done.
-    #[error("the async runtime was shut down before the work was done")]
+    /// The runtime was shut down before the work was done, or a [`Progress`](crate::Progress) was
+    /// cancelled.
+    #[error("the work was cancelled before it was done")]
     Cancelled,
     /// A panic while the layer was being written has left it in an unknown state.
     #[error("an earlier panic interrupted a write to this layer: drop it and open it again")]
@@ -503,6 +510,7 @@ impl Error {
             | Error::LengthMismatch { .. }
             | Error::InvalidRing { .. }
             | Error::InvalidThreshold { .. }
+            | Error::InvalidScore { .. }
             | Error::NothingToSnap
             | Error::DuplicateTensor { .. }
             | Error::TensorLength { .. }

@@ -35,6 +35,18 @@ impl GridOptions {
     }
 }
 
+pub(crate) struct Histories {
+    pub(crate) starts: Vec<f32>,
+    pub(crate) offsets: Vec<u64>,
+    pub(crate) zs: Vec<i32>,
+    pub(crate) values: Vec<f32>,
+}
+
+pub(crate) struct ChangeTimes {
+    pub(crate) offsets: Vec<u64>,
+    pub(crate) zs: Vec<i32>,
+}
+
 /// A grid read from a file, with the steps that its z stand for.
 pub(crate) struct GridFile {
     pub(crate) grid: Grid,
@@ -185,14 +197,37 @@ impl Grid {
             .to_vec())
     }
 
-    /// In which slices each of some weights changed.
-    pub(crate) fn change_times(&self, weights: &[Voxel], spans: &[ZSpan]) -> Result<Vec<Vec<i32>>> {
+    pub(crate) fn histories(
+        &self,
+        weights: &[Voxel],
+        before: &[ZSpan],
+        spans: &[ZSpan],
+    ) -> Result<Histories> {
+        let mut h = Histories {
+            starts: vec![],
+            offsets: vec![0],
+            zs: vec![],
+            values: vec![],
+        };
+        for w in weights {
+            let all: Vec<ZSpan> = before.iter().chain(spans).copied().collect();
+            let b = self.history(w.row, w.col, before)?;
+            h.starts.push(b.last().unwrap().value);
+            for v in &self.history(w.row, w.col, &all)?[b.len()..] {
+                h.zs.push(v.z);
+                h.values.push(v.value);
+            }
+            h.offsets.push(h.zs.len() as u64);
+        }
+        Ok(h)
+    }
+
+    pub(crate) fn change_times(&self, weights: &[Voxel], spans: &[ZSpan]) -> Result<ChangeTimes> {
         let times = ffi::change_times(&self.raw, weights, spans)?;
-        let (offsets, zs) = (ffi::times_offsets(&times), ffi::times_zs(&times));
-        Ok(offsets
-            .windows(2)
-            .map(|pair| zs[pair[0] as usize..pair[1] as usize].to_vec())
-            .collect())
+        Ok(ChangeTimes {
+            offsets: ffi::times_offsets(&times).to_vec(),
+            zs: ffi::times_zs(&times).to_vec(),
+        })
     }
 
     /// What [`Grid::insert_slice`] does, voxel by voxel in any order; see `baseline.rs`.

@@ -1,3 +1,5 @@
+use std::num::NonZeroUsize;
+
 use crate::grid::Grid;
 use crate::sparse_weights::{check_shape, vec_with_room};
 use crate::tags::Tags;
@@ -9,6 +11,7 @@ use crate::{
 
 mod changes;
 mod keeping;
+mod movement;
 mod vdb;
 mod writing;
 
@@ -25,6 +28,7 @@ pub struct Layer {
     tags: Tags,
     retention: Retention,
     on_closed: Option<OnClosed>,
+    threads: Option<NonZeroUsize>,
 }
 
 /// Who is told of a step that has been closed, and how many weights it changed.
@@ -35,10 +39,10 @@ impl Layer {
     pub fn new(name: &str, rows: i32, cols: i32, options: StorageOptions) -> Result<Self> {
         check_shape(rows, cols)?;
         let grid = Grid::new(name, rows, cols, options.grid())?;
-        Ok(Layer::with(grid, Timeline::new(options.ring)))
+        Ok(Layer::with(grid, Timeline::new(options.ring), options))
     }
 
-    fn with(grid: Grid, timeline: Timeline) -> Self {
+    fn with(grid: Grid, timeline: Timeline, options: StorageOptions) -> Self {
         Layer {
             grid,
             timeline,
@@ -46,6 +50,7 @@ impl Layer {
             tags: Tags::default(),
             retention: Retention::default(),
             on_closed: None,
+            threads: options.threads,
         }
     }
 
@@ -81,7 +86,7 @@ impl Layer {
             Some(ring) => timeline.in_ring(ring),
             None => timeline,
         };
-        let mut layer = Layer::with(grid, timeline);
+        let mut layer = Layer::with(grid, timeline, options);
         for (step, delta) in slices {
             layer.store_changes(*step, delta)?;
         }

@@ -8,8 +8,9 @@ use async_trait::async_trait;
 
 use crate::watch::{Committed, Watch};
 use crate::{
-    Coordinate3D, Delta, DenseWeights, Error, Figures, Layer, Pruned, Region, Result, Retention,
-    SparseWeights, StepStream, StorageOptions, TemporalLayer, TemporalVDBStorage, blocking,
+    CoOccurrence, Delta, DenseWeights, Error, Evolution, Figures, Layer, LayerEvolution, Progress,
+    Pruned, Region, Result, Retention, SparseWeights, StepStream, StorageOptions, TemporalLayer,
+    TemporalQueries, TemporalVDBStorage, Together, blocking,
 };
 
 /// One layer, in memory, all of it in `openvdb::FloatGrid`s: for live adaptation.
@@ -121,22 +122,6 @@ impl OpenVdbStorage {
         self.read(move |layer| layer.dense_in_region(t, region))
             .await
     }
-
-    /// How alike two weights, (row, col) each, are in when they change: the Jaccard index of their
-    /// sets of change steps in the retained range, 0 to 1. Errors: `OutOfShape`.
-    pub async fn co_occurrence_score(&self, a: (i32, i32), b: (i32, i32)) -> Result<f64> {
-        self.read(move |layer| layer.co_occurrence_score(a, b))
-            .await
-    }
-
-    /// The unordered pairs of different weights that changed at step `t`, each at least 3 times in
-    /// the retained range, whose `co_occurrence_score` is above 0.8. Exact; there can be as many
-    /// as half the square of the weights that changed.
-    ///
-    /// Errors: `InvalidStep`, `Pruned`, `NoSuchStep`.
-    pub async fn correlated_changes(&self, t: usize) -> Result<Vec<(Coordinate3D, Coordinate3D)>> {
-        self.read(move |layer| layer.correlated_changes(t)).await
-    }
 }
 
 impl From<Layer> for OpenVdbStorage {
@@ -208,6 +193,44 @@ impl TemporalVDBStorage for OpenVdbStorage {
     async fn prune_history(&mut self, keep_last: usize) -> Result<()> {
         self.write(move |layer| layer.prune_history(keep_last))
             .await
+    }
+}
+
+#[async_trait]
+impl TemporalQueries for OpenVdbStorage {
+    async fn weight_histories(&self, weights: &[(i32, i32)]) -> Result<Vec<Vec<(usize, f32)>>> {
+        let weights = weights.to_vec();
+        self.read(move |layer| layer.weight_histories(&weights))
+            .await
+    }
+
+    async fn evolution(
+        &self,
+        times: RangeInclusive<usize>,
+        top: usize,
+        progress: &Progress,
+    ) -> Result<LayerEvolution> {
+        let (_stopper, task) = progress.begin();
+        self.read(move |layer| layer.evolution(times, top, &task))
+            .await
+    }
+
+    async fn weight_evolutions(
+        &self,
+        times: RangeInclusive<usize>,
+        region: Region,
+        progress: &Progress,
+    ) -> Result<Vec<Evolution>> {
+        let (_stopper, task) = progress.begin();
+        self.read(move |layer| layer.weight_evolutions(times, region, &task))
+            .await
+    }
+
+    async fn together(&self, query: &CoOccurrence, progress: &Progress) -> Result<Together> {
+        query.check()?;
+        let query = query.clone();
+        let (_stopper, task) = progress.begin();
+        self.read(move |layer| layer.together(&query, &task)).await
     }
 }
 

@@ -105,6 +105,22 @@ impl<E: Element> Block<E> {
         index: usize,
         mut visitor: impl FnMut(u16, usize, E, Option<&RawChange>) -> Decoded<()>,
     ) -> Decoded<()> {
+        self.visit_weights(index, |place, mut changes| {
+            while let Some((step, code, raw)) = changes.next()? {
+                visitor(place, step, code, raw)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Visits the weights of tile `index` that changed, slab by slab: place in the tile, and what
+    /// gives the changes in the slab, all of which must be taken. By slab, then place.
+    #[inline]
+    pub(crate) fn visit_weights(
+        &self,
+        index: usize,
+        mut visitor: impl FnMut(u16, SlabChanges<'_, '_, E>) -> Decoded<()>,
+    ) -> Decoded<()> {
         let slabs = self.steps.div_ceil(SLAB_STEPS);
         for slab in 0..slabs {
             let (cell, end) = (
@@ -117,22 +133,28 @@ impl<E: Element> Block<E> {
                 .iter()
                 .zip(&self.masks[cell.weight..end.weight]);
             for (&place, &mask) in weights {
-                let mut left = mask;
-                while left != 0 {
-                    let step = slab * SLAB_STEPS + left.trailing_zeros() as usize;
-                    left &= left - 1;
-                    // One code for every bit and one raw change for every 0: `decode` counted.
-                    let &code = codes.next().ok_or(Damage("a code is missing"))?;
-                    let raw = if code == E::default() {
-                        raws.next()
-                    } else {
-                        None
-                    };
-                    visitor(place, step, code, raw)?;
-                }
+                let changes = SlabChanges {
+                    first: slab * SLAB_STEPS,
+                    left: mask,
+                    codes: &mut codes,
+                    raws: &mut raws,
+                };
+                visitor(place, changes)?;
             }
         }
         Ok(())
+    }
+
+    /// Visits the slabs of tile `index`: a slab's first step in the block, the places of the weights
+    /// that changed, ascending, and in which of its steps each did.
+    pub(crate) fn visit_masks(&self, index: usize, mut visitor: impl FnMut(usize, &[u16], &[u8])) {
+        let slabs = self.steps.div_ceil(SLAB_STEPS);
+        for slab in 0..slabs {
+            let at = index * slabs + slab;
+            let weights = self.cells[at].weight..self.cells[at + 1].weight;
+            let places = &self.places[weights.clone()];
+            visitor(slab * SLAB_STEPS, places, &self.masks[weights]);
+        }
     }
 
     /// Brings the ordered bits of tile `index` forward by all its codes, of which none is a raw
@@ -177,6 +199,35 @@ impl<E: Element> Block<E> {
             Ok(())
         })?;
         Ok(steps)
+    }
+}
+
+/// The changes of one weight in one slab.
+pub(crate) struct SlabChanges<'b, 'v, E> {
+    /// The slab's first step in the block.
+    first: usize,
+    left: u8,
+    codes: &'v mut std::slice::Iter<'b, E>,
+    raws: &'v mut std::slice::Iter<'b, RawChange>,
+}
+
+impl<'b, E: Element> SlabChanges<'b, '_, E> {
+    /// The next one: step in the block, code, and for code 0 the raw change.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Decoded<Option<(usize, E, Option<&'b RawChange>)>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let step = self.first + self.left.trailing_zeros() as usize;
+        self.left &= self.left - 1;
+        // One code for every bit and one raw change for every 0: `decode` counted.
+        let &code = self.codes.next().ok_or(Damage("a code is missing"))?;
+        let raw = if code == E::default() {
+            self.raws.next()
+        } else {
+            None
+        };
+        Ok(Some((step, code, raw)))
     }
 }
 

@@ -24,10 +24,10 @@ pub(crate) use element::Element;
 pub(crate) use net::net;
 pub(crate) use plane::{decode_bytes, decode_plane, encode_bytes, encode_plane};
 pub(crate) use replay::{TileSet, apply, replay};
-pub(crate) use tiling::{TILE, Tiling};
+pub(crate) use tiling::{TILE, TileRect, Tiling};
 
 /// What is wrong with bytes that cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Damage(pub(crate) &'static str);
 
-type Decoded<T> = std::result::Result<T, Damage>;
+pub(crate) type Decoded<T> = std::result::Result<T, Damage>;

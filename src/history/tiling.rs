@@ -1,5 +1,7 @@
 use std::ops::Range;
 
+use crate::Region;
+
 /// Rows and columns of a tile: those of one lower node of a grid.
 pub(crate) const TILE: usize = 128;
 
@@ -87,6 +89,19 @@ impl Tiling {
             tile,
             ((row - rect.row) * rect.width + col - rect.col) as u16,
         )
+    }
+
+    /// The tiles that a region touches, ascending.
+    pub(crate) fn tiles_of(&self, region: &Region) -> Vec<usize> {
+        let tile = |row: i32, col: i32| self.place(row as usize, col as usize).0;
+        let (rows, cols) = (region.rows(), region.cols());
+        let first = tile(rows.start, cols.start);
+        let across = tile(rows.start, cols.end - 1) - first;
+        let down = (tile(rows.end - 1, cols.start) - first) / self.across();
+        (0..=down)
+            .flat_map(|row| (0..=across).map(move |col| (row, col)))
+            .map(|(row, col)| first + row * self.across() + col)
+            .collect()
     }
 
     /// The tiles cut into runs of `per_run`.

@@ -3,10 +3,9 @@
 use std::ops::RangeInclusive;
 
 use super::Layer;
-use crate::co_occurrence::{jaccard, similar_pairs};
 use crate::sparse_weights::check_inside;
 use crate::zspan::ZSpan;
-use crate::{Coordinate3D, Delta, DenseDetector, Result, Voxel};
+use crate::{Delta, DenseDetector, Result};
 
 impl Layer {
     /// One weight over time: (t, weight after t) for the base, under its label, and for each
@@ -19,6 +18,14 @@ impl Layer {
             .iter()
             .map(|state| (at(state.z), state.value))
             .collect())
+    }
+
+    /// See [`TemporalQueries::weight_histories`](crate::TemporalQueries::weight_histories).
+    pub fn weight_histories(&self, weights: &[(i32, i32)]) -> Result<Vec<Vec<(usize, f32)>>> {
+        weights
+            .iter()
+            .map(|&(row, col)| self.weight_history(row, col))
+            .collect()
     }
 
     fn all_spans(&self) -> Vec<ZSpan> {
@@ -90,43 +97,6 @@ impl Layer {
             .enumerate()
             .filter(|(_, count)| *count > 0)
             .map(|(i, count)| (((i / width) as i32, (i % width) as i32), count))
-            .collect())
-    }
-
-    /// How alike two weights are in when they change: the Jaccard index of their sets of change
-    /// steps in the retained range, 0 to 1; 0 where neither changed. Errors: `OutOfShape`.
-    pub fn co_occurrence_score(&self, a: (i32, i32), b: (i32, i32)) -> Result<f64> {
-        let weights = [a, b].map(|(row, col)| Voxel {
-            row,
-            col,
-            value: 0.0,
-        });
-        for weight in &weights {
-            check_inside(weight.key(), self.shape())?;
-        }
-        let times = self.grid.change_times(&weights, &self.all_spans())?;
-        Ok(jaccard(&times[0], &times[1]))
-    }
-
-    /// The unordered pairs of different weights that changed at step `t`, each at least 3 times in
-    /// the retained range, whose [`Layer::co_occurrence_score`] is above 0.8. Exact. Errors as
-    /// [`Layer::get_delta_layer`].
-    pub fn correlated_changes(&self, t: usize) -> Result<Vec<(Coordinate3D, Coordinate3D)>> {
-        let z = self.timeline.find(t)?;
-        let changes = self.get_delta_layer(t)?;
-        let weights: Vec<_> = changes
-            .iter()
-            .map(|((row, col), _)| Voxel {
-                row,
-                col,
-                value: 0.0,
-            })
-            .collect();
-        let times = self.grid.change_times(&weights, &self.all_spans())?;
-        let at = |i: usize| Coordinate3D::new(weights[i].row, weights[i].col, z);
-        Ok(similar_pairs(&times)
-            .into_iter()
-            .map(|(a, b)| (at(a), at(b)))
             .collect())
     }
 }

@@ -47,7 +47,7 @@ impl Layer {
             oldest,
             steps,
         } = Grid::read_vdb(path, name.unwrap_or(""), options.grid())?;
-        let mut layer = Layer::with(grid, Timeline::with_steps(oldest, steps));
+        let mut layer = Layer::with(grid, Timeline::with_steps(oldest, steps), options);
         let Some(ring) = options.ring else {
             return Ok(layer);
         };
@@ -64,6 +64,6 @@ impl Layer {
         let mut slots = Grid::new(layer.name(), rows, cols, options.grid())?;
         layer.copy_into(&mut slots, |step| ring.z_of(step as usize))?;
         let timeline = layer.timeline.in_ring(ring);
-        Ok(Layer::with(slots, timeline))
+        Ok(Layer::with(slots, timeline, options))
     }
 }

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::ThreadPool;
 
 use super::cache::BlobCache;
 use super::codebooks::Codebooks;
@@ -23,6 +23,7 @@ use super::settings::Settings;
 use super::state::State;
 use crate::history::Element;
 use crate::sparse_weights::check_inside;
+use crate::threads;
 use crate::watch::Watch;
 use crate::{
     Checkpoint, Delta, DenseWeights, Dtype, Error, Layer, Region, Result, StorageOptions, Tensor,
@@ -65,14 +66,7 @@ pub(super) use by_width;
 
 impl Store {
     pub(crate) fn new(database: Database, options: StoreOptions) -> Result<Self> {
-        let threads = options.threads.map_or(0, |threads| threads.get());
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|i| format!("temporal-vdb-{i}"))
-            .build()
-            .map_err(|error| Error::Unexpected {
-                message: error.to_string(),
-            })?;
+        let pool = threads::pool(options.threads, "temporal-vdb")?;
         Ok(Store {
             cache: BlobCache::new(options.cache_bytes),
             codebooks: Codebooks::new(),

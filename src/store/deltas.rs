@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::core::by_width;
 use super::entry::not_a_matrix;
-use super::reader::{Reader, Seen};
+use super::reader::Reader;
+use super::walk::Seen;
 use crate::history::{Coder, TileSet};
 use crate::{Delta, Result, Voxel};
 

@@ -18,6 +18,7 @@ mod journal;
 mod keyframes;
 mod maintenance;
 mod merge;
+mod movement;
 mod note;
 mod open_step;
 mod options;
@@ -37,14 +38,19 @@ mod stored_layer;
 mod tags;
 mod used_commits;
 mod verify;
+mod walk;
 mod work;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{Checkpoint, Dtype, Error, Pruned, Result, Retention, StepStream, blocking};
+use crate::{
+    Checkpoint, Dtype, Error, ModelEvolution, Progress, Pruned, Result, Retention, StepStream,
+    blocking,
+};
 
 pub use note::Note;
 pub use options::{Codec, Durability, Favor, StoreOptions};
@@ -276,6 +282,25 @@ impl TemporalStore {
     pub async fn plan_prune(&self, retention: &Retention) -> Result<Pruned> {
         let retention = retention.clone();
         self.run(move |store| store.prune(None, &retention, true))
+            .await
+    }
+
+    /// How layers moved in the retained steps of a range of times: some of them, or with `None` all
+    /// that are matrices, in one snapshot; with the `top` most active weights of each. `progress` is
+    /// told how many tiles of layers are done. See [`TemporalQueries::evolution`](crate::TemporalQueries::evolution), which is the same
+    /// of one layer, also for what dropping the future does.
+    ///
+    /// Errors: `NoSuchLayer`, `NotAMatrix`, `OutOfMemory`, `Cancelled`, `Damaged`.
+    pub async fn evolution(
+        &self,
+        layers: Option<&[String]>,
+        times: RangeInclusive<usize>,
+        top: usize,
+        progress: &Progress,
+    ) -> Result<ModelEvolution> {
+        let layers = layers.map(<[String]>::to_vec);
+        let (_stopper, task) = progress.begin();
+        self.run(move |store| store.model_evolution(layers.as_deref(), &times, top, &task))
             .await
     }
 

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use super::core::{Store, by_width};
 use super::entry::not_a_matrix;
-use super::reader::Seen;
+use super::walk::Seen;
 use crate::float_mode::ieee;
 use crate::history::{Coder, Element, TileSet};
 use crate::sparse_weights::vec_with_room;

@@ -1,3 +1,4 @@
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::{Arc, PoisonError};
 
@@ -10,8 +11,9 @@ use super::database::{Blobs, Digest, GroupRow, KeyframeRow, View, digest_of};
 use super::decoder::{Decoder, Fetched, Part, Wide, run_of};
 use super::index::{Group, Index, LayerIndex};
 use super::plan::{Gathered, Plan, Room, in_order};
+use super::walk::Seen;
 use crate::float_mode::ieee;
-use crate::history::{Damage, Element, RawChange, TileSet, Tiling, decode_bytes, replay};
+use crate::history::{Damage, Element, TILE, TileSet, Tiling, decode_bytes};
 use crate::sparse_weights::vec_with_room;
 use crate::{Error, Result};
 
@@ -31,17 +33,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) pool: &'a ThreadPool,
 }
 
-/// A change of one weight, as a replay comes upon it.
-pub(crate) struct Seen<E> {
-    /// Place in [`LayerIndex::steps`].
-    pub(crate) at: usize,
-    pub(crate) tile: usize,
-    pub(crate) place: u16,
-    /// Plain bits before and after.
-    pub(crate) before: E,
-    pub(crate) after: E,
-    pub(crate) raw: Option<RawChange>,
-}
+/// A weight, as a tile and a place in it, and its plain bits after the step at a place.
+type ChangeOf<E> = ((usize, u16), (usize, E));
 
 impl<'a> Reader<'a> {
     pub(crate) fn decoder(&self) -> Decoder<'a> {
@@ -101,74 +94,6 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Goes through the changes of a range of the layer's steps in some tiles. `collect` gets what
-    /// `see` gathered of each chunk of tiles, chunk by chunk.
-    pub(crate) fn changes<E: Element, T: Default + Send>(
-        &self,
-        steps: Range<usize>,
-        set: &TileSet,
-        see: impl Fn(&mut T, Seen<E>) + Sync,
-        collect: impl FnMut(T),
-    ) -> Result<()> {
-        self.changes_in(vec![steps], set, see, collect)
-    }
-
-    /// The same for several ranges side by side; range by range.
-    fn changes_in<E: Element, T: Default + Send>(
-        &self,
-        ranges: Vec<Range<usize>>,
-        set: &TileSet,
-        see: impl Fn(&mut T, Seen<E>) + Sync,
-        mut collect: impl FnMut(T),
-    ) -> Result<()> {
-        let mut plans = Vec::with_capacity(ranges.len());
-        for steps in ranges {
-            let begin = self.decoded_from(steps.start);
-            let mut plan = self.plan::<E>(begin.saturating_sub(1), set.clone())?;
-            plan.parts.extend(self.parts(begin..steps.end)?);
-            plan.wide = self.wide(&plan.parts, set)?;
-            plans.push((steps.start, plan, Gathered::default()));
-        }
-        let work = |plan: &Plan<E>, fetched: &Fetched, bits: &mut [E], first: usize| {
-            let mut gathered = T::default();
-            bits.iter_mut().for_each(|bits| *bits = bits.to_ordered());
-            let parts = plan.leading..plan.parts.len();
-            plan.each_tile(parts, fetched, bits, |part, block, index, tile, ordered| {
-                let seen = |place, step, before, after, raw: Option<&RawChange>| {
-                    let at = part.group.steps.start + step - part.group.hidden;
-                    if at >= first {
-                        let raw = raw.copied();
-                        let seen = Seen {
-                            at,
-                            tile,
-                            place,
-                            before,
-                            after,
-                            raw,
-                        };
-                        see(&mut gathered, seen);
-                    }
-                };
-                let coder = plan.decoder.coder(&part.group.row);
-                replay(block, index, &part.steps, coder, ordered, seen)
-            })?;
-            Ok(gathered)
-        };
-        let room = Room::new(self.pool);
-        self.pool.in_place_scope(|scope| {
-            plans.iter().try_for_each(|(first, plan, gathered)| {
-                let chunks = plan.chunks().map(|chunk| (chunk, *first)).collect();
-                self.spawn(scope, &room, plan, chunks, &work, gathered)
-            })
-        })?;
-        for (_, _, gathered) in plans {
-            in_order(gathered)?
-                .into_iter()
-                .for_each(|(_, own)| collect(own));
-        }
-        Ok(())
-    }
-
     /// One weight: its plain bits after the layer's first step, and after each later change.
     pub(crate) fn weight<E: Element>(
         &self,
@@ -180,15 +105,45 @@ impl<'a> Reader<'a> {
         let base = self.state::<E>(0, &set)?[usize::from(place)];
         let parts = self.parts(1..self.layer.steps.len())?;
         let changes = if parts.iter().any(|part| part.codebook.is_some()) {
-            self.replayed_weight(&set, place)?
+            let changes = self.replayed(&set, &HashSet::from([(tile, place)]))?;
+            changes.into_iter().map(|(_, change)| change).collect()
         } else {
             self.visited_weight(tile, place, base, &parts)?
         };
         Ok((base, changes))
     }
 
-    /// The changes of a weight, from its tile's states: from one keyframe to the next, side by side.
-    fn replayed_weight<E: Element>(&self, set: &TileSet, place: u16) -> Result<Vec<(usize, E)>> {
+    /// Several weights, each a tile of the set, by its place there, and a place in the tile: their
+    /// plain bits after the layer's first step, and after each later change.
+    pub(crate) fn weights<E: Element>(
+        &self,
+        set: &TileSet,
+        wanted: &[(usize, u16)],
+    ) -> Result<Vec<(E, Vec<(usize, E)>)>> {
+        let base = self.state::<E>(0, set)?;
+        let mut histories = Vec::with_capacity(wanted.len());
+        let mut slots: HashMap<(usize, u16), Vec<usize>> = HashMap::new();
+        for (slot, &(index, place)) in wanted.iter().enumerate() {
+            histories.push((base[set.span(index)][usize::from(place)], Vec::new()));
+            let weight = (set.tiles()[index], place);
+            slots.entry(weight).or_default().push(slot);
+        }
+        let weights = slots.keys().copied().collect();
+        for (weight, change) in self.replayed(set, &weights)? {
+            for &slot in &slots[&weight] {
+                histories[slot].1.push(change);
+            }
+        }
+        Ok(histories)
+    }
+
+    /// The changes of some weights, each a tile and a place in it, from their tiles' states: from one
+    /// keyframe to the next, side by side. Those of one weight are in the order of time.
+    fn replayed<E: Element>(
+        &self,
+        set: &TileSet,
+        weights: &HashSet<(usize, u16)>,
+    ) -> Result<Vec<ChangeOf<E>>> {
         let mut ranges = Vec::new();
         let mut begin = 1;
         for frame in &self.layer.keyframes {
@@ -199,13 +154,20 @@ impl<'a> Reader<'a> {
             }
         }
         ranges.push(begin..self.layer.steps.len());
+        let places: HashSet<u16> = weights.iter().map(|(_, place)| *place).collect();
+        let mut wanted = vec![false; TILE * TILE];
+        for place in places {
+            wanted[usize::from(place)] = true;
+        }
         let mut changes = Vec::new();
         self.changes_in(
             ranges,
             set,
-            |own: &mut Vec<(usize, E)>, seen: Seen<E>| {
-                if seen.place == place {
-                    own.push((seen.at, seen.after));
+            |own: &mut Vec<ChangeOf<E>>, seen: Seen<E>| {
+                // The table first: it answers for nearly all.
+                let weight = (seen.tile, seen.place);
+                if wanted[usize::from(seen.place)] && weights.contains(&weight) {
+                    own.push((weight, (seen.at, seen.after)));
                 }
             },
             |own| changes.extend(own),
@@ -327,6 +289,7 @@ impl<'a> Reader<'a> {
             set,
             frames,
             leading: parts.len(),
+            with_states: true,
             parts,
             wide,
         })

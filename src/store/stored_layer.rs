@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use super::core::Store;
 use super::handle::Handle;
 use crate::{
-    Delta, DenseWeights, Dtype, Error, OpenVdbStorage, Pruned, Region, Result, Retention,
-    SparseWeights, StepStream, StorageOptions, TemporalLayer, TemporalVDBStorage, blocking,
+    CoOccurrence, Delta, DenseWeights, Dtype, Error, Evolution, LayerEvolution, OpenVdbStorage,
+    Progress, Pruned, Region, Result, Retention, SparseWeights, StepStream, StorageOptions,
+    TemporalLayer, TemporalQueries, TemporalVDBStorage, Together, blocking,
 };
 
 /// One layer of a [`TemporalStore`](crate::TemporalStore). Each call that writes is a commit of its
@@ -161,6 +162,48 @@ impl TemporalVDBStorage for StoredLayer {
     async fn prune_history(&mut self, keep_last: usize) -> Result<()> {
         self.run(move |store, id| store.prune_history(id, keep_last))
             .await
+    }
+}
+
+#[async_trait]
+impl TemporalQueries for StoredLayer {
+    async fn weight_histories(&self, weights: &[(i32, i32)]) -> Result<Vec<Vec<(usize, f32)>>> {
+        let weights = weights.to_vec();
+        self.run(move |store, id| store.weight_histories(id, &weights))
+            .await
+    }
+
+    async fn evolution(
+        &self,
+        times: RangeInclusive<usize>,
+        top: usize,
+        progress: &Progress,
+    ) -> Result<LayerEvolution> {
+        let (_stopper, task) = progress.begin();
+        self.run(move |store, id| store.evolution(id, &times, top, &task))
+            .await
+    }
+
+    async fn weight_evolutions(
+        &self,
+        times: RangeInclusive<usize>,
+        region: Region,
+        progress: &Progress,
+    ) -> Result<Vec<Evolution>> {
+        let (_stopper, task) = progress.begin();
+        self.run(move |store, id| store.weight_evolutions(id, &times, region, &task))
+            .await
+    }
+
+    async fn together(&self, query: &CoOccurrence, progress: &Progress) -> Result<Together> {
+        query.check()?;
+        let query = query.clone();
+        let (_stopper, task) = progress.begin();
+        self.run(move |store, id| {
+            let masks = store.change_masks(id, &query, &task)?;
+            Together::new(masks, &query, store.options().threads)
+        })
+        .await
     }
 }
 

@@ -5,9 +5,10 @@ use super::database::View;
 use super::database::{Blobs, Digest, digest_of};
 use super::index::{Index, LayerIndex};
 use super::note::{metadata_from_json, notes_from_json};
-use super::reader::{Reader, Seen, layer_digest};
+use super::reader::{Reader, layer_digest};
 use super::report::Verified;
 use super::settings::Settings;
+use super::walk::Seen;
 use crate::history::{Element, TileSet};
 use crate::{Error, Result};
 

@@ -6,7 +6,7 @@ use std::ops::{Range, RangeInclusive};
 use super::core::{Store, by_width};
 use super::database::LayerRow;
 use super::entry::not_a_matrix;
-use super::reader::Reader;
+use super::reader::{Reader, WeightBits};
 use super::walk::{Needs, Visited, Walk};
 use crate::evolution::{Evolution, Gathering, LayerEvolution, ModelEvolution, TileTracks};
 use crate::history::{Damage, Decoded, Element, TileSet, Tiling};
@@ -44,7 +44,7 @@ impl Store {
             let (steps, dtype) = (&reader.layer.steps, row.dtype);
             by_width!(dtype, E => {
                 let widen = |bits: E| dtype.widen(bits.to_u32());
-                let history = |(base, changes): (E, Vec<(usize, E)>)| {
+                let history = |(base, changes): WeightBits<E>| {
                     let changes = changes.into_iter();
                     let after = changes.map(|(at, bits)| (steps[at] as usize, widen(bits)));
                     std::iter::once((reader.layer.oldest(), widen(base))).chain(after).collect()

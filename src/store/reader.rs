@@ -36,6 +36,10 @@ pub(crate) struct Reader<'a> {
 /// A weight, as a tile and a place in it, and its plain bits after the step at a place.
 type ChangeOf<E> = ((usize, u16), (usize, E));
 
+/// A weight's plain bits after the layer's first step, and after each later step, by its place, that
+/// changed it.
+pub(crate) type WeightBits<E> = (E, Vec<(usize, E)>);
+
 impl<'a> Reader<'a> {
     pub(crate) fn decoder(&self) -> Decoder<'a> {
         Decoder { layer: self.layer }
@@ -114,12 +118,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Several weights, each a tile of the set, by its place there, and a place in the tile: their
-    /// plain bits after the layer's first step, and after each later change.
+    /// plain bits.
     pub(crate) fn weights<E: Element>(
         &self,
         set: &TileSet,
         wanted: &[(usize, u16)],
-    ) -> Result<Vec<(E, Vec<(usize, E)>)>> {
+    ) -> Result<Vec<WeightBits<E>>> {
         let base = self.state::<E>(0, set)?;
         let mut histories = Vec::with_capacity(wanted.len());
         let mut slots: HashMap<(usize, u16), Vec<usize>> = HashMap::new();

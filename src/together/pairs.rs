@@ -97,23 +97,25 @@ impl Cursor {
         );
         // Of a class with itself each pair once.
         let begin = |i: usize| if classes.a == classes.b { i + 1 } else { 0 };
-        let (first, mut j) = self.units.take().unwrap_or((0, begin(0)));
-        for i in first..firsts.len() {
-            while j < seconds.len() {
-                if pairs.len() == most {
-                    self.units = Some((i, j));
-                    return;
-                }
-                let (one, other) = (firsts[i], seconds[j]);
-                let unit = |at: u32| inner.units.units[at as usize];
-                pairs.push(Pair {
-                    a: unit(one.min(other)),
-                    b: unit(one.max(other)),
-                    score,
-                });
-                j += 1;
+        let (mut i, mut j) = self.units.take().unwrap_or((0, begin(0)));
+        while i < firsts.len() {
+            if j >= seconds.len() {
+                i += 1;
+                j = begin(i);
+                continue;
             }
-            j = begin(i + 1);
+            if pairs.len() == most {
+                self.units = Some((i, j));
+                return;
+            }
+            let (one, other) = (firsts[i], seconds[j]);
+            let unit = |at: u32| inner.units.units[at as usize];
+            pairs.push(Pair {
+                a: unit(one.min(other)),
+                b: unit(one.max(other)),
+                score,
+            });
+            j += 1;
         }
         self.at += 1;
     }

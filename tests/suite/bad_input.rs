@@ -67,10 +67,6 @@ fn changes_of_a_step_that_has_none() {
         error(7).to_string(),
         "there is no step 7: the nearest ones are 5 and 9"
     );
-    assert!(matches!(
-        layer.correlated_changes(7),
-        Err(Error::NoSuchStep { .. })
-    ));
     let mut pruned = self::layer();
     pruned.prune_history(1).unwrap();
     assert!(matches!(
@@ -437,22 +433,6 @@ fn shapes_must_agree() {
             .is_err()
     );
     assert_eq!(layer.latest(), 9);
-}
-
-#[test]
-fn co_occurrence_of_weights_outside() {
-    let layer = layer();
-    assert!(matches!(
-        layer.co_occurrence_score((0, 0), (4, 0)),
-        Err(Error::OutOfShape { row: 4, .. })
-    ));
-    assert_eq!(layer.co_occurrence_score((0, 0), (0, 0)).unwrap(), 1.0);
-    assert_eq!(layer.co_occurrence_score((0, 0), (1, 2)).unwrap(), 0.0);
-    assert_eq!(
-        layer.co_occurrence_score((2, 2), (2, 2)).unwrap(),
-        0.0,
-        "neither ever changed"
-    );
 }
 
 /// A ring's slots in z are not steps; what it answers is, though.

@@ -166,22 +166,33 @@ Slices slices(const Workers& workers, const Tree& tree, Span<const std::int32_t>
     return out;
 }
 
-std::vector<ZValue> history(const TemporalGrid& grid, std::int32_t row, std::int32_t col,
-                            Span<const ZSpan> spans) {
+Histories histories(const TemporalGrid& grid, Span<const Voxel> weights, Span<const ZSpan> before,
+                    Span<const ZSpan> spans) {
     const FloatMode ieee;
-    float state = 0.0f;
-    for_each_change(grid.deltas(), row, col, {0, 0},
-                    [&](std::int32_t, float base) { state = base; });
-    std::vector<ZValue> states{{0, state}};
+    Histories lives;
+    lives.starts.reserve(weights.size);
+    lives.offsets.reserve(weights.size + 1);
+    lives.offsets.push_back(0);
     std::vector<Change> changes;
-    for (const ZSpan span : spans) {
-        changes_of(grid, row, col, span, changes);
-        for (const Change& change : changes) {
-            state = change.exact ? change.value : state + change.value;
-            states.push_back({change.z, state});
-        }
+    for (const Voxel& weight : weights) {
+        float state = 0.0f;
+        for_each_change(grid.deltas(), weight.row, weight.col, {0, 0},
+                        [&](std::int32_t, float base) { state = base; });
+        const auto live = [&](Span<const ZSpan> some, const auto& see) {
+            for (const ZSpan span : some) {
+                changes_of(grid, weight.row, weight.col, span, changes);
+                for (const Change& change : changes) {
+                    state = change.exact ? change.value : state + change.value;
+                    see(change.z);
+                }
+            }
+        };
+        live(before, [](std::int32_t) {});
+        lives.starts.push_back(state);
+        live(spans, [&](std::int32_t z) { lives.changes.push_back({z, state}); });
+        lives.offsets.push_back(lives.changes.size());
     }
-    return states;
+    return lives;
 }
 
 ChangeTimes change_times(const TemporalGrid& grid, Span<const Voxel> weights,

@@ -38,6 +38,8 @@ mod bridge {
         #[namespace = "temporal_vdb"]
         type Slices;
         #[namespace = "temporal_vdb"]
+        type Histories;
+        #[namespace = "temporal_vdb"]
         type ChangeTimes;
         #[namespace = "temporal_vdb"]
         type LayerFile;
@@ -96,12 +98,15 @@ mod bridge {
         fn slice_offsets(slices: &Slices) -> &[u64];
         fn slice_voxels(slices: &Slices) -> &[Voxel];
 
-        fn history(
+        fn histories(
             grid: &TemporalGrid,
-            row: i32,
-            col: i32,
+            weights: &[Voxel],
+            before: &[ZSpan],
             spans: &[ZSpan],
-        ) -> Result<UniquePtr<CxxVector<ZValue>>>;
+        ) -> Result<UniquePtr<Histories>>;
+        fn history_starts(histories: &Histories) -> &[f32];
+        fn history_offsets(histories: &Histories) -> &[u64];
+        fn history_changes(histories: &Histories) -> &[ZValue];
         fn change_times(
             grid: &TemporalGrid,
             weights: &[Voxel],
@@ -129,8 +134,6 @@ mod bridge {
         #[allow(dead_code)] // for the tests below
         fn throw_exception(which: i32) -> Result<()>;
     }
-
-    impl CxxVector<ZValue> {}
 }
 
 pub(crate) use bridge::*;

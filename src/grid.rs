@@ -35,17 +35,11 @@ impl GridOptions {
     }
 }
 
-pub(crate) struct Histories {
-    pub(crate) starts: Vec<f32>,
-    pub(crate) offsets: Vec<u64>,
-    pub(crate) zs: Vec<i32>,
-    pub(crate) values: Vec<f32>,
-}
+/// The lives of some weights, one after the other.
+pub(crate) struct Histories(UniquePtr<ffi::Histories>);
 
-pub(crate) struct ChangeTimes {
-    pub(crate) offsets: Vec<u64>,
-    pub(crate) zs: Vec<i32>,
-}
+/// When each of some weights changed.
+pub(crate) struct ChangeTimes(UniquePtr<ffi::ChangeTimes>);
 
 /// A grid read from a file, with the steps that its z stand for.
 pub(crate) struct GridFile {
@@ -190,44 +184,21 @@ impl Grid {
         Ok((0..zs.len()).map(slice).collect())
     }
 
-    /// z and state after it of one weight: the base first, then each change.
-    pub(crate) fn history(&self, row: i32, col: i32, spans: &[ZSpan]) -> Result<Vec<ZValue>> {
-        Ok(ffi::history(&self.raw, row, col, spans)?
-            .as_slice()
-            .to_vec())
-    }
-
+    /// The lives of some weights in the slices of `spans`, which follow those of `before`.
     pub(crate) fn histories(
         &self,
         weights: &[Voxel],
         before: &[ZSpan],
         spans: &[ZSpan],
     ) -> Result<Histories> {
-        let mut h = Histories {
-            starts: vec![],
-            offsets: vec![0],
-            zs: vec![],
-            values: vec![],
-        };
-        for w in weights {
-            let all: Vec<ZSpan> = before.iter().chain(spans).copied().collect();
-            let b = self.history(w.row, w.col, before)?;
-            h.starts.push(b.last().unwrap().value);
-            for v in &self.history(w.row, w.col, &all)?[b.len()..] {
-                h.zs.push(v.z);
-                h.values.push(v.value);
-            }
-            h.offsets.push(h.zs.len() as u64);
-        }
-        Ok(h)
+        Ok(Histories(ffi::histories(
+            &self.raw, weights, before, spans,
+        )?))
     }
 
+    /// In which slices each of some weights changed.
     pub(crate) fn change_times(&self, weights: &[Voxel], spans: &[ZSpan]) -> Result<ChangeTimes> {
-        let times = ffi::change_times(&self.raw, weights, spans)?;
-        Ok(ChangeTimes {
-            offsets: ffi::times_offsets(&times).to_vec(),
-            zs: ffi::times_zs(&times).to_vec(),
-        })
+        Ok(ChangeTimes(ffi::change_times(&self.raw, weights, spans)?))
     }
 
     /// What [`Grid::insert_slice`] does, voxel by voxel in any order; see `baseline.rs`.
@@ -257,6 +228,25 @@ impl Grid {
             oldest,
             steps,
         })
+    }
+}
+
+impl Histories {
+    /// Of each weight its state before, and z and the state after it for each change.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (f32, &[ZValue])> {
+        let changes = ffi::history_changes(&self.0);
+        let spans = ffi::history_offsets(&self.0).windows(2);
+        let own = spans.map(|ends| &changes[ends[0] as usize..ends[1] as usize]);
+        ffi::history_starts(&self.0).iter().copied().zip(own)
+    }
+}
+
+impl ChangeTimes {
+    /// Of each weight the z of its changes, in the order of time.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[i32]> {
+        let zs = ffi::times_zs(&self.0);
+        let spans = ffi::times_offsets(&self.0).windows(2);
+        spans.map(|ends| &zs[ends[0] as usize..ends[1] as usize])
     }
 }
 

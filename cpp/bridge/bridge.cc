@@ -191,10 +191,21 @@ rust::Slice<const std::uint64_t> slice_offsets(const Slices& slices) {
 }
 rust::Slice<const Voxel> slice_voxels(const Slices& slices) { return slice(slices.voxels); }
 
-std::unique_ptr<std::vector<ZValue>> history(const TemporalGrid& grid, std::int32_t row,
-                                             std::int32_t col, rust::Slice<const ZSpan> spans) {
-    return std::make_unique<std::vector<ZValue>>(
-        temporal_vdb::history(grid, row, col, span(spans)));
+std::unique_ptr<Histories> histories(const TemporalGrid& grid, rust::Slice<const Voxel> weights,
+                                     rust::Slice<const ZSpan> before,
+                                     rust::Slice<const ZSpan> spans) {
+    return std::make_unique<Histories>(
+        temporal_vdb::histories(grid, span(weights), span(before), span(spans)));
+}
+
+rust::Slice<const float> history_starts(const Histories& histories) {
+    return slice(histories.starts);
+}
+rust::Slice<const std::uint64_t> history_offsets(const Histories& histories) {
+    return slice(histories.offsets);
+}
+rust::Slice<const ZValue> history_changes(const Histories& histories) {
+    return slice(histories.changes);
 }
 
 std::unique_ptr<ChangeTimes> change_times(const TemporalGrid& grid,

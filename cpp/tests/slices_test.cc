@@ -61,7 +61,7 @@ TEST_CASE("the life of a weight, with marks, gaps and a ring that has wrapped ar
         twin.check_lives(weights, {{130, 131}, {5, 6}, {1, 2}});
         twin.check_lives({}, {{1, 131}});
         // What it is, said once by hand.
-        const auto life = history(twin.grid, 3, 4, std::vector<ZSpan>{{1, 131}});
+        const auto life = twin.life({3, 4}, {{1, 131}});
         CHECK(difference(life, {{0, 1.0f},
                                 {1, 1.1f},
                                 {5, float_of(0x7fc12345)},
@@ -89,7 +89,7 @@ TEST_CASE("a history of a thousand steps") {
             twin.model.insert_slice({}, z, deltas, marks);
         }
         twin.check();
-        CHECK(history(twin.grid, 0, 0, std::vector<ZSpan>{{1, 1000}}).size() == 1001);
+        CHECK(twin.life({0, 0}, {{1, 1000}}).size() == 1001);
         const std::vector<Weight> weights = {{0, 0}, {11, 8}, {5, 5}};
         twin.check_lives(weights, {{1, 1000}});
         twin.check_lives(weights, {{501, 1000}, {1, 500}});

@@ -201,12 +201,38 @@ public:
                 times.zs.begin() + static_cast<std::ptrdiff_t>(times.offsets[i]),
                 times.zs.begin() + static_cast<std::ptrdiff_t>(times.offsets[i + 1]));
             CHECK(zs == model.change_times(weights[i], spans));
-            const auto states = history(grid, weights[i].first, weights[i].second, spans);
-            CHECK(difference(states, model.history(weights[i], spans)) == "");
+        }
+        // Whole lives, and what is left of them after the first spans.
+        for (std::size_t skipped = 0; skipped <= spans.size(); ++skipped) {
+            const auto middle = spans.begin() + static_cast<std::ptrdiff_t>(skipped);
+            const std::vector<ZSpan> before(spans.begin(), middle), rest(middle, spans.end());
+            const Histories lives = histories(grid, asked, before, rest);
+            REQUIRE(lives.starts.size() == weights.size());
+            for (std::size_t i = 0; i < weights.size(); ++i) {
+                auto wanted = model.history(weights[i], spans);
+                const auto gone = model.history(weights[i], before).size();
+                wanted.erase(wanted.begin(), wanted.begin() + static_cast<std::ptrdiff_t>(gone) - 1);
+                wanted.front().z = 0;
+                CHECK(difference(life(lives, i), wanted) == "");
+            }
         }
     }
 
+    /// z and state after it of one weight: the base first.
+    std::vector<ZValue> life(const Weight& weight, const std::vector<ZSpan>& spans) const {
+        const std::vector<Voxel> asked{{weight.first, weight.second, 0.0f}};
+        return life(histories(grid, asked, {}, spans), 0);
+    }
+
 private:
+    static std::vector<ZValue> life(const Histories& lives, std::size_t i) {
+        std::vector<ZValue> states{{0, lives.starts[i]}};
+        states.insert(states.end(),
+                      lives.changes.begin() + static_cast<std::ptrdiff_t>(lives.offsets[i]),
+                      lives.changes.begin() + static_cast<std::ptrdiff_t>(lives.offsets[i + 1]));
+        return states;
+    }
+
     static bool inside(const Weight& weight, Region region) {
         return weight.first >= region.row_begin && weight.first < region.row_end &&
                weight.second >= region.col_begin && weight.second < region.col_end;

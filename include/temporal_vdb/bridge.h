@@ -65,8 +65,12 @@ std::unique_ptr<Slices> exact_slices(const TemporalGrid& grid, rust::Slice<const
 rust::Slice<const std::uint64_t> slice_offsets(const Slices& slices);
 rust::Slice<const Voxel> slice_voxels(const Slices& slices);
 
-std::unique_ptr<std::vector<ZValue>> history(const TemporalGrid& grid, std::int32_t row,
-                                             std::int32_t col, rust::Slice<const ZSpan> spans);
+std::unique_ptr<Histories> histories(const TemporalGrid& grid, rust::Slice<const Voxel> weights,
+                                     rust::Slice<const ZSpan> before,
+                                     rust::Slice<const ZSpan> spans);
+rust::Slice<const float> history_starts(const Histories& histories);
+rust::Slice<const std::uint64_t> history_offsets(const Histories& histories);
+rust::Slice<const ZValue> history_changes(const Histories& histories);
 std::unique_ptr<ChangeTimes> change_times(const TemporalGrid& grid,
                                           rust::Slice<const Voxel> weights,
                                           rust::Slice<const ZSpan> spans);

@@ -21,10 +21,18 @@ struct Slices {
 /// The active voxels of the slices `zs` (ascending, each once) of one tree of the grid.
 Slices slices(const Workers& workers, const TemporalGrid::Tree& tree, Span<const std::int32_t> zs);
 
-/// The life of one weight: z and the state after it, for the base (z = 0, always first) and for
-/// each slice of `spans`, in time order, that has a delta or a mark for it.
-std::vector<ZValue> history(const TemporalGrid& grid, std::int32_t row, std::int32_t col,
-                            Span<const ZSpan> spans);
+/// The lives of some weights: starts[i] is the state of weights[i] after the slices of `before`, and
+/// changes[offsets[i]..offsets[i + 1]] are z and the state after it for each slice of `spans`, in
+/// time order, that has a delta or a mark for it.
+struct Histories {
+    std::vector<float> starts;
+    std::vector<std::uint64_t> offsets;
+    std::vector<ZValue> changes;
+};
+
+/// The weights' values are not read. `spans` follow `before` in time.
+Histories histories(const TemporalGrid& grid, Span<const Voxel> weights, Span<const ZSpan> before,
+                    Span<const ZSpan> spans);
 
 /// When each of some weights changed: zs[offsets[i]..offsets[i + 1]] are the slices, in the order
 /// of `spans`, that have a delta or a mark for weights[i]. The weights' values are not read.

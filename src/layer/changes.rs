@@ -3,29 +3,32 @@
 use std::ops::RangeInclusive;
 
 use super::Layer;
-use crate::sparse_weights::check_inside;
-use crate::zspan::ZSpan;
-use crate::{Delta, DenseDetector, Result};
+use crate::sparse_weights::{check_inside, vec_with_room};
+use crate::zspan::{ZSpan, ZValue};
+use crate::{Delta, DenseDetector, Result, Voxel};
 
 impl Layer {
     /// One weight over time: (t, weight after t) for the base, under its label, and for each
     /// retained step that changed it. Errors: `OutOfShape`.
     pub fn weight_history(&self, row: i32, col: i32) -> Result<Vec<(usize, f32)>> {
-        check_inside((row, col), self.shape())?;
-        let states = self.grid.history(row, col, &self.all_spans())?;
-        let at = |z| self.timeline.step_at(z) as usize;
-        Ok(states
-            .iter()
-            .map(|state| (at(state.z), state.value))
-            .collect())
+        Ok(self.weight_histories(&[(row, col)])?.swap_remove(0))
     }
 
     /// See [`TemporalQueries::weight_histories`](crate::TemporalQueries::weight_histories).
     pub fn weight_histories(&self, weights: &[(i32, i32)]) -> Result<Vec<Vec<(usize, f32)>>> {
-        weights
-            .iter()
-            .map(|&(row, col)| self.weight_history(row, col))
-            .collect()
+        let mut voxels = vec_with_room(weights.len())?;
+        for &(row, col) in weights {
+            check_inside((row, col), self.shape())?;
+            let value = 0.0;
+            voxels.push(Voxel { row, col, value });
+        }
+        let found = self.grid.histories(&voxels, &[], &self.all_spans())?;
+        let at = |z| self.timeline.step_at(z) as usize;
+        let history = |(base, changes): (f32, &[ZValue])| {
+            let changes = changes.iter().map(|change| (at(change.z), change.value));
+            std::iter::once((at(0), base)).chain(changes).collect()
+        };
+        Ok(found.iter().map(history).collect())
     }
 
     fn all_spans(&self) -> Vec<ZSpan> {

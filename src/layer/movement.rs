@@ -129,10 +129,10 @@ impl Layer {
         let weights = weights_of(rect);
         let found = self.grid.histories(&weights, &range.before, &range.spans)?;
         let mut tracks = TileTracks::new(rect.len(), range.steps.len());
-        for (place, &start) in found.starts.iter().enumerate() {
+        for (place, (start, changes)) in found.iter().enumerate() {
             let mut follower = tracks.follow(place, start);
-            for at in found.offsets[place] as usize..found.offsets[place + 1] as usize {
-                follower.go(self.place_in(range, found.zs[at]), found.values[at]);
+            for change in changes {
+                follower.go(self.place_in(range, change.z), change.value);
             }
             follower.rest();
         }
@@ -163,9 +163,9 @@ impl Layer {
             }
             let found = self.grid.change_times(&weights, &range.spans)?;
             let mut times = TileTimes::default();
-            for (weight, ends) in weights.iter().zip(found.offsets.windows(2)) {
+            for (weight, zs) in weights.iter().zip(found.iter()) {
                 let (_, place) = tiling.place(weight.row as usize, weight.col as usize);
-                for &z in &found.zs[ends[0] as usize..ends[1] as usize] {
+                for &z in zs {
                     times.see(place, self.place_in(range, z) as i32, 1);
                 }
             }

@@ -1,4 +1,5 @@
 use super::hottest::Hottest;
+use super::places::Places;
 use super::{Evolution, TileEvolution};
 use crate::history::Tiling;
 use crate::sparse_weights::vec_with_room;
@@ -22,8 +23,8 @@ pub struct LayerEvolution {
     pub tiles: Vec<Evolution>,
     /// The most active weights, (row, col), as many as were asked for: see [`LayerEvolution::hot`].
     pub hot_weights: Vec<((i32, i32), Evolution)>,
-    /// A bit for each weight, row-major: whether it changed.
-    changed: Vec<u64>,
+    /// Of the weights that changed, row-major.
+    changed: Places,
     /// How many weights there are, row-major: those of a vector need not fill the last row.
     weights: usize,
 }
@@ -70,8 +71,7 @@ impl LayerEvolution {
             By::Column => Box::new(still(&self.columns).map(Unit::Column)),
             By::Weight => {
                 let cols = self.shape.1 as usize;
-                let still =
-                    (0..self.weights).filter(|at| self.changed[at / 64] >> (at % 64) & 1 == 0);
+                let still = (0..self.weights).filter(|at| !self.changed.has(*at));
                 Box::new(still.map(move |at| Unit::Weight((at / cols) as i32, (at % cols) as i32)))
             }
         }
@@ -94,9 +94,7 @@ impl Gathering {
         top: usize,
     ) -> Result<Self> {
         let tiling = Tiling::new(shape);
-        let words = tiling.len().div_ceil(64);
-        let mut changed = vec_with_room(words)?;
-        changed.resize(words, 0);
+        let changed = Places::try_new(tiling.len())?;
         let still = |lines: usize| -> Result<Vec<Evolution>> {
             let mut still = vec_with_room(lines)?;
             still.resize(lines, Evolution::default());
@@ -136,14 +134,9 @@ impl Gathering {
         made.layer.add(&tile.tile);
         made.tiles.push(tile.tile);
         let cols = made.shape.1 as usize;
-        for (i, &word) in tile.changed.iter().enumerate() {
-            let mut left = word;
-            while left != 0 {
-                let place = i * 64 + left.trailing_zeros() as usize;
-                left &= left - 1;
-                let at = (rect.row + place / rect.width) * cols + rect.col + place % rect.width;
-                made.changed[at / 64] |= 1 << (at % 64);
-            }
+        for place in tile.changed.iter() {
+            let at = (rect.row + place / rect.width) * cols + rect.col + place % rect.width;
+            made.changed.put(at);
         }
         for (weight, own) in tile.hot {
             self.hot.offer(weight, own);

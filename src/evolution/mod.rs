@@ -3,6 +3,7 @@
 mod hottest;
 mod layer_evolution;
 mod model_evolution;
+mod places;
 mod tile;
 mod track;
 

@@ -2,6 +2,7 @@ use std::cell::RefCell;
 
 use super::Evolution;
 use super::hottest::Hottest;
+use super::places::Places;
 use super::track::{StepTotal, Total, Track};
 use crate::history::TileRect;
 
@@ -13,7 +14,9 @@ thread_local! {
 /// The weights of one tile on their way.
 #[derive(Default)]
 pub(crate) struct TileTracks {
-    weights: Vec<Track>,
+    /// Of those that changed; the others are whatever they were in an earlier tile.
+    tracks: Vec<Track>,
+    changed: Places,
     steps: Vec<StepTotal>,
 }
 
@@ -21,10 +24,10 @@ impl TileTracks {
     /// Of a tile of so many weights, in a range of so many steps.
     pub(crate) fn new(weights: usize, steps: usize) -> Self {
         let mut tracks = SPARE.with_borrow_mut(Vec::pop).unwrap_or_default();
-        tracks.clear();
         tracks.resize(weights, Track::default());
         TileTracks {
-            weights: tracks,
+            tracks,
+            changed: Places::new(weights),
             steps: vec![StepTotal::default(); steps],
         }
     }
@@ -33,44 +36,45 @@ impl TileTracks {
     /// order of time, and those of one step in the order of their places.
     #[inline]
     pub(crate) fn follow(&mut self, place: usize, before: f32) -> Follower<'_> {
-        let slot = &mut self.weights[place];
+        let track = if self.changed.has(place) {
+            self.tracks[place]
+        } else {
+            Track::default()
+        };
         Follower {
-            track: *slot,
-            slot,
-            steps: &mut self.steps,
+            track,
+            tile: self,
+            place,
             before,
         }
     }
 
     /// Of every weight. `steps` are those of the range.
     pub(crate) fn weights(&self, steps: &[usize]) -> Vec<Evolution> {
-        let weights = self.weights.iter();
-        weights.map(|track| track.finish(steps)).collect()
+        let mut weights = vec![Evolution::default(); self.tracks.len()];
+        for place in self.changed.iter() {
+            weights[place] = self.tracks[place].finish(steps);
+        }
+        weights
     }
 
     /// Adds up, and keeps the `top` most active weights.
     pub(crate) fn finish(&self, rect: TileRect, steps: &[usize], top: usize) -> TileEvolution {
-        let mut rows = Vec::with_capacity(rect.height);
+        let mut rows = vec![Total::default(); rect.height];
         let mut columns = vec![Total::default(); rect.width];
-        let mut changed = vec![0u64; rect.len().div_ceil(64)];
         let mut hot = Hottest::new(top);
-        for (i, tracks) in self.weights.chunks(rect.width).enumerate() {
-            let mut row = Total::default();
-            for (j, (track, column)) in tracks.iter().zip(&mut columns).enumerate() {
-                if track.changes == 0 {
-                    continue;
-                }
-                row.add(track);
-                column.add(track);
-                let place = i * rect.width + j;
-                changed[place / 64] |= 1 << (place % 64);
-                if hot.may_take(u64::from(track.changes), track.path) {
-                    let weight = ((rect.row + i) as i32, (rect.col + j) as i32);
-                    hot.offer(weight, track.finish(steps));
-                }
+        for place in self.changed.iter() {
+            let (i, j) = (place / rect.width, place % rect.width);
+            let track = &self.tracks[place];
+            rows[i].add(track);
+            columns[j].add(track);
+            if hot.may_take(u64::from(track.changes), track.path) {
+                let weight = ((rect.row + i) as i32, (rect.col + j) as i32);
+                hot.offer(weight, track.finish(steps));
             }
-            rows.push(row.finish(steps));
         }
+        let finish = |lines: &[Total]| lines.iter().map(|line| line.finish(steps)).collect();
+        let rows: Vec<Evolution> = finish(&rows);
         let mut tile = Evolution::default();
         rows.iter().for_each(|row| tile.add(row));
         let totals = self.steps.iter().zip(steps);
@@ -78,9 +82,9 @@ impl TileTracks {
             rect,
             steps: totals.map(|(total, &step)| total.finish(step)).collect(),
             rows,
-            columns: columns.iter().map(|column| column.finish(steps)).collect(),
+            columns: finish(&columns),
             tile,
-            changed,
+            changed: self.changed.clone(),
             hot: hot.finish(),
         }
     }
@@ -88,7 +92,7 @@ impl TileTracks {
 
 impl Drop for TileTracks {
     fn drop(&mut self) {
-        let tracks = std::mem::take(&mut self.weights);
+        let tracks = std::mem::take(&mut self.tracks);
         SPARE.with_borrow_mut(|spare| spare.push(tracks));
     }
 }
@@ -96,8 +100,8 @@ impl Drop for TileTracks {
 /// One weight, as long as its changes come one after the other.
 pub(crate) struct Follower<'t> {
     track: Track,
-    slot: &'t mut Track,
-    steps: &'t mut [StepTotal],
+    tile: &'t mut TileTracks,
+    place: usize,
     before: f32,
 }
 
@@ -106,7 +110,7 @@ impl Follower<'_> {
     #[inline]
     pub(crate) fn go(&mut self, step: usize, after: f32) {
         let moved = self.track.go(step as u32, self.before, after);
-        self.steps[step].add(&moved);
+        self.tile.steps[step].add(&moved);
         self.before = after;
     }
 
@@ -119,7 +123,10 @@ impl Follower<'_> {
     /// No more of its changes come now.
     #[inline]
     pub(crate) fn rest(self) {
-        *self.slot = self.track;
+        if self.track.changes > 0 {
+            self.tile.tracks[self.place] = self.track;
+            self.tile.changed.put(self.place);
+        }
     }
 }
 
@@ -130,7 +137,7 @@ pub(crate) struct TileEvolution {
     pub(super) rows: Vec<Evolution>,
     pub(super) columns: Vec<Evolution>,
     pub(super) tile: Evolution,
-    /// A bit for each weight, by its place.
-    pub(super) changed: Vec<u64>,
+    /// Of the weights that changed.
+    pub(super) changed: Places,
     pub(super) hot: Vec<((i32, i32), Evolution)>,
 }

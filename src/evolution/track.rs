@@ -12,8 +12,14 @@ pub(super) struct Track {
     flips: u32,
     begin: f32,
     end: f32,
-    /// Which way the last move went that had a length; 0 before there is one.
-    direction: f32,
+    /// Which way the last move went that had a length, as its sign; 0 before there is one.
+    direction: i32,
+}
+
+/// The larger of two lengths, neither of which is NaN: for the innermost loop.
+#[inline]
+fn longer(a: f64, b: f64) -> f64 {
+    if b > a { b } else { a }
 }
 
 /// One change: how long it was, and whether its weight turned.
@@ -31,17 +37,18 @@ impl Track {
         }
         self.changes += 1;
         (self.last, self.end) = (step, after);
-        let moved = f64::from(after) - f64::from(before);
-        let length = if moved.is_finite() { moved.abs() } else { 0.0 };
-        let direction = if length > 0.0 {
-            1f32.copysign(moved as f32)
-        } else {
-            self.direction
-        };
-        let turned = direction * self.direction < 0.0;
-        self.direction = direction;
+        let mut moved = f64::from(after) - f64::from(before);
+        if !moved.is_finite() {
+            moved = 0.0;
+        }
+        let length = moved.abs();
+        let direction = i32::from(moved > 0.0) - i32::from(moved < 0.0);
+        let turned = direction * self.direction < 0;
+        if direction != 0 {
+            self.direction = direction;
+        }
         self.path += length;
-        self.largest = self.largest.max(length);
+        self.largest = longer(self.largest, length);
         self.flips += u32::from(turned);
         Move { length, turned }
     }
@@ -88,7 +95,7 @@ impl Total {
         self.flips += u64::from(weight.flips);
         self.path += weight.path;
         self.net += weight.net();
-        self.largest = self.largest.max(weight.largest);
+        self.largest = longer(self.largest, weight.largest);
     }
 
     pub(super) fn finish(&self, steps: &[usize]) -> Evolution {
@@ -121,7 +128,7 @@ impl StepTotal {
         self.changes += 1;
         self.flips += u32::from(one.turned);
         self.path += one.length;
-        self.largest = self.largest.max(one.length);
+        self.largest = longer(self.largest, one.length);
     }
 
     /// In one step a weight's path is its net move.

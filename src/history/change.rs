@@ -61,18 +61,22 @@ impl Coder {
     }
 
     /// The ordered bits after a change by a code that is not 0.
-    #[inline]
+    // Always: this is the inside of the innermost loops, and a result that comes back through memory
+    // takes longer than the step.
+    #[inline(always)]
     pub(crate) fn step<E: Element>(self, ordered: E, code: E) -> Decoded<E> {
         match self.lattice {
             None => Ok(ordered.step_by(code)),
-            Some(lattice) => {
-                let value = self.dtype.widen(ordered.to_plain().to_u32());
-                let code = code.to_u32();
-                let count = (code >> 1) as i32 ^ -((code & 1) as i32);
-                let after = lattice.after(self.dtype, value, count).ok_or(NO_VALUE)?;
-                Ok(E::from_u32(after).to_ordered())
-            }
+            Some(lattice) => self.step_on(lattice, ordered, code),
         }
+    }
+
+    fn step_on<E: Element>(self, lattice: Lattice, ordered: E, code: E) -> Decoded<E> {
+        let value = self.dtype.widen(ordered.to_plain().to_u32());
+        let code = code.to_u32();
+        let count = (code >> 1) as i32 ^ -((code & 1) as i32);
+        let after = lattice.after(self.dtype, value, count).ok_or(NO_VALUE)?;
+        Ok(E::from_u32(after).to_ordered())
     }
 
     /// The change from `state` to within `bound` of `wanted`, which is further away than that: its

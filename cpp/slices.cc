@@ -3,8 +3,6 @@
 
 #include "band.h"
 
-#include <climits>
-
 namespace temporal_vdb {
 
 namespace {
@@ -82,73 +80,6 @@ void append(const Workers& workers, const ConstNodes& nodes, const std::vector<N
     });
 }
 
-/// Calls body(z, value) for the active voxels of column (row, col) in `span`, ascending. Absent
-/// nodes are skipped whole.
-template <typename Body>
-void for_each_change(const Tree& tree, std::int32_t row, std::int32_t col, ZSpan span,
-                     const Body& body) {
-    const int row_in_leaf = row & (leaf_dim - 1);
-    const int col_in_leaf = col & (leaf_dim - 1);
-    const auto leaf_runs = [&](const Lower& lower) {
-        const std::int32_t z0 = lower.origin().z();
-        const std::int32_t first = std::max(span.first, z0);
-        const std::int32_t last = std::min(span.last, z0 + (tile_dim - 1));
-        if (first > last) return;
-        const auto begin = Lower::coordToOffset({row, col, first});
-        const auto end = Lower::coordToOffset({row, col, last});
-        for (auto n = begin; n <= end; ++n) {
-            if (!lower.getChildMask().isOn(n)) continue;
-            const Leaf& leaf = *lower.getTable()[n].getChild();
-            const std::int32_t z = z0 + leaf_dim * child_z(static_cast<int>(n));
-            const auto word = mask_word(leaf, row_in_leaf) & z_mask(z, span);
-            unsigned steps = (word >> (leaf_dim * col_in_leaf)) & 0xffu;
-            const float* run = leaf.buffer().data() + 64 * row_in_leaf + leaf_dim * col_in_leaf;
-            for (; steps; steps &= steps - 1) {
-                const int step = __builtin_ctz(steps);
-                body(z + step, run[step]);
-            }
-        }
-    };
-    // The root's table is ordered by (x, y, z), so equal (x, y) come in ascending z.
-    for (auto upper = tree.root().cbeginChildOn(); upper; ++upper) {
-        const auto& origin = upper->origin();
-        if (origin.x() != (row & ~(static_cast<int>(Upper::DIM) - 1)) ||
-            origin.y() != (col & ~(static_cast<int>(Upper::DIM) - 1)) || origin.z() > span.last ||
-            origin.z() + static_cast<int>(Upper::DIM - 1) < span.first) {
-            continue;
-        }
-        const auto n = Upper::coordToOffset({row, col, 0});
-        for (auto child = n; child < n + (1u << 5); ++child) {
-            if (upper->getChildMask().isOn(child)) leaf_runs(*upper->getTable()[child].getChild());
-        }
-    }
-}
-
-struct Change {
-    std::int32_t z;
-    float value;
-    bool exact;
-};
-
-/// Deltas and marks of one weight in `span`, ascending; a mark stands in for its step's delta.
-void changes_of(const TemporalGrid& grid, std::int32_t row, std::int32_t col, ZSpan span,
-                std::vector<Change>& changes) {
-    changes.clear();
-    for_each_change(grid.deltas(), row, col, span, [&](std::int32_t z, float value) {
-        changes.push_back({z, value, false});
-    });
-    if (!grid.exact()) return;
-    for_each_change(*grid.exact(), row, col, span, [&](std::int32_t z, float value) {
-        const auto at = std::lower_bound(changes.begin(), changes.end(), z,
-                                         [](const Change& c, std::int32_t to) { return c.z < to; });
-        if (at != changes.end() && at->z == z) {
-            *at = {z, value, true};
-        } else {
-            changes.insert(at, {z, value, true});
-        }
-    });
-}
-
 }  // namespace
 
 Slices slices(const Workers& workers, const Tree& tree, Span<const std::int32_t> zs) {
@@ -164,83 +95,6 @@ Slices slices(const Workers& workers, const Tree& tree, Span<const std::int32_t>
         append(workers, nodes, tile_rows, {zs.data + i, std::min(group, zs.size - i)}, out);
     }
     return out;
-}
-
-Histories histories(const TemporalGrid& grid, Span<const Voxel> weights, Span<const ZSpan> before,
-                    Span<const ZSpan> spans) {
-    const FloatMode ieee;
-    Histories lives;
-    lives.starts.reserve(weights.size);
-    lives.offsets.reserve(weights.size + 1);
-    lives.offsets.push_back(0);
-    std::vector<Change> changes;
-    for (const Voxel& weight : weights) {
-        float state = 0.0f;
-        for_each_change(grid.deltas(), weight.row, weight.col, {0, 0},
-                        [&](std::int32_t, float base) { state = base; });
-        const auto live = [&](Span<const ZSpan> some, const auto& see) {
-            for (const ZSpan span : some) {
-                changes_of(grid, weight.row, weight.col, span, changes);
-                for (const Change& change : changes) {
-                    state = change.exact ? change.value : state + change.value;
-                    see(change.z);
-                }
-            }
-        };
-        live(before, [](std::int32_t) {});
-        lives.starts.push_back(state);
-        live(spans, [&](std::int32_t z) { lives.changes.push_back({z, state}); });
-        lives.offsets.push_back(lives.changes.size());
-    }
-    return lives;
-}
-
-ChangeTimes change_times(const TemporalGrid& grid, Span<const Voxel> weights,
-                         Span<const ZSpan> spans) {
-    ChangeTimes times;
-    times.offsets.reserve(weights.size + 1);
-    times.offsets.push_back(0);
-    std::vector<Change> changes;
-    for (const Voxel& weight : weights) {
-        for (const ZSpan span : spans) {
-            changes_of(grid, weight.row, weight.col, span, changes);
-            for (const Change& change : changes) times.zs.push_back(change.z);
-        }
-        times.offsets.push_back(times.zs.size());
-    }
-    return times;
-}
-
-void change_counts(const TemporalGrid& grid, Span<const ZSpan> spans, Span<std::uint32_t> out) {
-    const auto pairs = node_pairs(grid.deltas(), grid.exact());
-    const auto tiles = tiles_of(pairs);
-    const auto width = static_cast<std::size_t>(grid.cols());
-    grid.workers().for_each(tiles.size() * bands_per_tile, walk_work(pairs), [&](std::size_t task) {
-        const NodeRun tile = tiles[task / bands_per_tile];
-        const int band = static_cast<int>(task % bands_per_tile);
-        for (std::size_t i = tile.begin; i < tile.end; ++i) {
-            const auto origin = pairs[i].origin;
-            for (const ZSpan span : spans) {
-                for_each_leaf_pair(
-                    pairs[i], band, span, [&](int n, const Leaf* deltas, const Leaf* exact) {
-                        const std::uint64_t zs = z_mask(origin.z() + leaf_dim * child_z(n), span);
-                        std::uint32_t* counts = out.data + origin.y() + leaf_dim * child_y(n) +
-                                                (origin.x() + leaf_dim * band) * width;
-                        for (int row = 0; row < leaf_dim; ++row, counts += width) {
-                            auto bits = ((deltas ? mask_word(*deltas, row) : 0) |
-                                         (exact ? mask_word(*exact, row) : 0)) &
-                                        zs;
-                            while (bits) {
-                                const int col = __builtin_ctzll(bits) / leaf_dim;
-                                const auto steps = std::uint64_t{0xff} << (leaf_dim * col);
-                                counts[col] += __builtin_popcountll(bits & steps);
-                                bits &= ~steps;
-                            }
-                        }
-                    });
-            }
-        }
-    });
 }
 
 }  // namespace temporal_vdb

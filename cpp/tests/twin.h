@@ -10,6 +10,7 @@
 #include <temporal_vdb/fold.h>
 #include <temporal_vdb/insert.h>
 #include <temporal_vdb/prune.h>
+#include <temporal_vdb/histories.h>
 #include <temporal_vdb/slices.h>
 #include <temporal_vdb/state.h>
 
@@ -211,7 +212,8 @@ public:
             for (std::size_t i = 0; i < weights.size(); ++i) {
                 auto wanted = model.history(weights[i], spans);
                 const auto gone = model.history(weights[i], before).size();
-                wanted.erase(wanted.begin(), wanted.begin() + static_cast<std::ptrdiff_t>(gone) - 1);
+                wanted.erase(wanted.begin(),
+                             wanted.begin() + static_cast<std::ptrdiff_t>(gone) - 1);
                 wanted.front().z = 0;
                 CHECK(difference(life(lives, i), wanted) == "");
             }

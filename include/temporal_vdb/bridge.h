@@ -6,6 +6,7 @@
 #endif
 
 #include <temporal_vdb/float_mode.h>
+#include <temporal_vdb/histories.h>
 #include <temporal_vdb/slices.h>
 #include <temporal_vdb/state.h>
 #include <temporal_vdb/temporal_grid.h>

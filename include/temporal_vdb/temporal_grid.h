@@ -26,7 +26,8 @@ inline openvdb::Coord to_3d(std::int32_t row, std::int32_t col, std::int32_t tim
 ///
 /// What always holds between calls: background 0; no voxel outside rows x cols or below z = 0; no
 /// active tiles; inactive voxels of leaves hold +0.0; no empty leaf or node; `exact` absent or not
-/// empty. The kernels (insert.h, state.h, slices.h, fold.h) rely on it and keep it.
+/// empty. The kernels (insert.h, state.h, slices.h, histories.h,
+/// fold.h) rely on it and keep it.
 ///
 /// Reading from several threads at once is safe; writing needs the grid to itself.
 class TemporalGrid {

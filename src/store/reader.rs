@@ -357,6 +357,13 @@ impl<'a> Reader<'a> {
     {
         for (chunk, own) in chunks {
             let number = chunk.start;
+            // What failed, or was cancelled, needs no more chunks. Those before it are under way, so
+            // that the first failure is always the same.
+            let newest = gathered.lock().unwrap_or_else(PoisonError::into_inner);
+            if newest.last().is_some_and(|(_, made)| made.is_err()) {
+                break;
+            }
+            drop(newest);
             let fetched = self.fetch(&plan.frames, &plan.parts, chunk, &plan.set)?;
             room.enter();
             scope.spawn(move |_| {

@@ -93,7 +93,7 @@ impl Join {
     }
 
     /// The pairs of classes of a block, in an order that is always the same.
-    pub(super) fn block(&self, block: usize) -> Result<Vec<ClassPair>> {
+    pub(super) fn block(&self, block: usize) -> Vec<ClassPair> {
         let mut pairs = Vec::new();
         for b in self.probes(block) {
             if self.has_pairs_within(b) {
@@ -113,7 +113,7 @@ impl Join {
                 },
             );
         }
-        Ok(pairs)
+        pairs
     }
 
     /// How many pairs of units there are.

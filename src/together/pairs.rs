@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::join::ClassPair;
 use super::{Inner, jaccard};
 use crate::progress::Task;
-use crate::{Progress, Result, Unit, blocking};
+use crate::{Error, Progress, Result, Unit, blocking};
 
 /// Two units that change together.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -66,7 +66,7 @@ impl Cursor {
         let mut pairs = Vec::new();
         while pairs.len() < most {
             if self.at < self.found.len() {
-                self.expand(inner, most, &mut pairs);
+                self.expand(inner, most, &mut pairs)?;
                 continue;
             }
             task.check()?;
@@ -76,10 +76,9 @@ impl Cursor {
             let end = inner.join.blocks();
             let end = end.min(self.block + inner.pool.current_num_threads());
             let blocks = (self.block..end).into_par_iter();
-            let found = inner.pool.install(|| {
-                let found = blocks.map(|block| inner.join.block(block));
-                found.collect::<Result<Vec<_>>>()
-            })?;
+            let found: Vec<_> = inner
+                .pool
+                .install(|| blocks.map(|block| inner.join.block(block)).collect());
             (self.block, self.at) = (end, 0);
             self.found = Arc::new(found.into_iter().flatten().collect());
         }
@@ -87,7 +86,7 @@ impl Cursor {
     }
 
     /// The units of a pair of classes, from the next ones on.
-    fn expand(&mut self, inner: &Inner, most: usize, pairs: &mut Vec<Pair>) {
+    fn expand(&mut self, inner: &Inner, most: usize, pairs: &mut Vec<Pair>) -> Result<()> {
         let classes = self.found[self.at];
         let (firsts, seconds) = (inner.join.members(classes.a), inner.join.members(classes.b));
         let score = jaccard(
@@ -106,8 +105,9 @@ impl Cursor {
             }
             if pairs.len() == most {
                 self.units = Some((i, j));
-                return;
+                return Ok(());
             }
+            pairs.try_reserve(1).map_err(|_| Error::OutOfMemory)?;
             let (one, other) = (firsts[i], seconds[j]);
             let unit = |at: u32| inner.units.units[at as usize];
             pairs.push(Pair {
@@ -118,5 +118,6 @@ impl Cursor {
             j += 1;
         }
         self.at += 1;
+        Ok(())
     }
 }

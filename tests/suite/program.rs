@@ -3,14 +3,19 @@
 mod beside;
 mod compact;
 mod damage;
+mod history;
+mod hot;
 mod input;
 mod log;
+mod moving;
 mod options;
+mod plot;
 mod prune;
 mod refusals;
 mod rollback;
 mod round_trip;
 mod tag;
+mod together;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

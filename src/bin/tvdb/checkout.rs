@@ -1,18 +1,15 @@
 //! `tvdb checkout`: a step's weights become a checkpoint again.
 
-use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 use temporal_vdb::{StoreOptions, TemporalStore};
 
 use crate::at::{At, LATEST, no_step_yet};
-use crate::failure::with_hint;
-use crate::file_kind::FileKind;
 use crate::numbers::{bytes, counted};
+use crate::target_file::refuse_store;
 use crate::{background, checkpoint_file, output};
 
 /// Write the weights at a step as a safetensors file
@@ -46,13 +43,15 @@ pub(crate) struct Options {
     out: PathBuf,
 }
 
+const HINT: &str = "name the file to write: -o weights.safetensors";
+
 /// Reads the weights and writes the file.
 ///
 /// # Errors
 ///
 /// If the step is not there or damaged, or if the file cannot be written or is a store.
 pub(crate) async fn run(options: &Options, json: bool) -> Result<()> {
-    refuse_store(&options.store, &options.out)?;
+    refuse_store(&options.store, &options.out, HINT)?;
     let store = TemporalStore::open_read_only(&options.store, StoreOptions::default()).await?;
     if store.layers().await?.is_empty() {
         return Err(no_step_yet(&options.store));
@@ -89,58 +88,4 @@ pub(crate) async fn run(options: &Options, json: bool) -> Result<()> {
     };
     let count = counted(tensors as u64, "tensor");
     output::print(&format!("{which} -> {file} ({count}, {})\n", bytes(size)))
-}
-
-/// Refuses to write over the store that is read, what belongs to it, and any other store.
-fn refuse_store(store: &Path, out: &Path) -> Result<()> {
-    let hint = "name the file to write: -o weights.safetensors";
-    let (own, target) = (resolved(store), resolved(out));
-    for ending in ["", "-wal", "-shm", "-journal", ".lock", ".new"] {
-        let mut name = OsString::from(&own);
-        name.push(ending);
-        if target.as_os_str() == name {
-            return Err(with_hint(
-                anyhow!("{} is part of the store itself", out.display()),
-                hint,
-            ));
-        }
-    }
-    if FileKind::of_file(out) == Some(FileKind::Database) {
-        let error = anyhow!(
-            "{} is a database, such as a store: it is not replaced",
-            out.display()
-        );
-        return Err(with_hint(error, hint));
-    }
-    Ok(())
-}
-
-/// The path without links, as far as it leads to something.
-fn resolved(path: &Path) -> PathBuf {
-    if let Ok(path) = fs::canonicalize(path) {
-        return path;
-    }
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    match (
-        fs::canonicalize(folder.unwrap_or(Path::new("."))),
-        path.file_name(),
-    ) {
-        (Ok(folder), Some(name)) => folder.join(name),
-        _ => path.to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_resolved_without_their_files() {
-        let here = fs::canonicalize(".").unwrap();
-        assert_eq!(resolved(Path::new("./none.tvdb")), here.join("none.tvdb"));
-        assert_eq!(resolved(Path::new("none.tvdb")), here.join("none.tvdb"));
-        assert_eq!(resolved(Path::new("no/where")), Path::new("no/where"));
-    }
 }

@@ -129,6 +129,9 @@ fn hint_of_library(error: &temporal_vdb::Error) -> Option<&'static str> {
             "`tvdb verify` names the first damage; what lies elsewhere can still be checked out"
         }
         Error::Pruned { .. } | Error::NoSuchStep { .. } => "`tvdb log` shows which steps there are",
+        Error::NoSuchLayer { .. } | Error::NotAMatrix { .. } => {
+            "`tvdb stats RUN.tvdb` lists the layers"
+        }
         Error::NoSuchTag { .. } => "`tvdb tag RUN.tvdb` lists the tags",
         Error::TagExists { .. } | Error::Pinned { .. } => {
             "`tvdb tag RUN.tvdb --delete NAME` takes a tag away"

@@ -1,6 +1,7 @@
 //! `tvdb`: every step of a model's weights, from the command line.
 
 mod at;
+mod axes;
 mod background;
 mod bench;
 mod checkout;
@@ -8,13 +9,17 @@ mod checkpoint_file;
 mod codec_name;
 mod compact;
 mod demo;
+mod evolutions;
 mod failure;
 mod file_kind;
+mod history;
+mod hot;
 mod log;
 mod natural_order;
 mod notes;
 mod numbers;
 mod output;
+mod plot;
 mod policies;
 mod progress;
 mod prune;
@@ -23,12 +28,17 @@ mod record;
 mod replacement;
 mod rollback;
 mod selection;
+mod sparkline;
 mod stats;
 mod table;
 mod tag;
+mod target_file;
 mod terminal;
 mod time;
+mod times;
+mod together;
 mod verify;
+mod weight_layer;
 
 use std::process::ExitCode;
 
@@ -60,6 +70,10 @@ enum Verb {
     Checkout(checkout::Options),
     Log(log::Options),
     Stats(stats::Options),
+    History(history::Options),
+    Hot(hot::Options),
+    Together(together::Options),
+    Plot(plot::Options),
     Tag(tag::Options),
     Prune(prune::Options),
     Rollback(rollback::Options),
@@ -102,6 +116,10 @@ async fn dispatch(cli: &Cli) -> Result<()> {
         Verb::Checkout(options) => checkout::run(options, cli.json).await,
         Verb::Log(options) => log::run(options, cli.json).await,
         Verb::Stats(options) => stats::run(options, cli.json).await,
+        Verb::History(options) => history::run(options, cli.json).await,
+        Verb::Hot(options) => hot::run(options, cli.json).await,
+        Verb::Together(options) => together::run(options, cli.json).await,
+        Verb::Plot(options) => plot::run(options, cli.json).await,
         Verb::Tag(options) => tag::run(options, cli.json).await,
         Verb::Prune(options) => prune::run(options, cli.json).await,
         Verb::Rollback(options) => rollback::run(options, cli.json).await,

@@ -51,6 +51,12 @@ impl Progress {
         self.0.set_position(done);
     }
 
+    /// What the library is given, to show here how far it is.
+    pub(crate) fn of_library(&self) -> temporal_vdb::Progress {
+        let bar = Progress(self.0.clone());
+        temporal_vdb::Progress::new(move |done, length| bar.at(done, length))
+    }
+
     /// Takes the bar away while something is written to the terminal.
     pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         self.0.suspend(write)

@@ -12,7 +12,6 @@ mod recorded_training;
 mod recording;
 mod report;
 mod sizes;
-mod sparkline;
 mod tables;
 mod text;
 mod training;

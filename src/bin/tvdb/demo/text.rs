@@ -5,10 +5,9 @@ use std::path::Path;
 use super::layout::{WIDTH, grouped, megabytes, paragraph, percent, quoted};
 use super::read_back::State;
 use super::report::{Report, Run};
-use super::sparkline::sparkline;
 use super::tables;
 use super::training::{STEPS, WIDTHS};
-use super::weight::resample;
+use crate::sparkline;
 
 /// The states of these steps are shown; all that were kept are compared.
 const SHOWN: [usize; 7] = [0, 1, 50, 100, 150, 200, 300];
@@ -168,7 +167,7 @@ fn weight(report: &Report) -> String {
         return text;
     };
     text += &format!("\n  {run}, steps 0 to {STEPS}:\n");
-    let bars = sparkline(&resample(history, STEPS, WIDTH - 4));
+    let bars = sparkline::of_history(history, 0..=STEPS, WIDTH - 4);
     text += &format!("  {bars}\n\n");
     let hidden = ENTRIES..history.len().saturating_sub(ENTRIES);
     for (index, (step, value)) in history.iter().enumerate() {

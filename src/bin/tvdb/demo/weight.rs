@@ -47,28 +47,3 @@ impl MostChanged {
         })
     }
 }
-
-/// The weight as of `points` steps spread evenly over 0..=`last`.
-pub(super) fn resample(history: &[(usize, f32)], last: usize, points: usize) -> Vec<f32> {
-    (0..points)
-        .map(|point| {
-            let step = point * last / (points - 1).max(1);
-            let entries = history.partition_point(|&(at, _)| at <= step);
-            entries.checked_sub(1).map_or(0.0, |i| history[i].1)
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn between_two_changes_the_earlier_one_holds() {
-        let history = [(0, 1.0), (3, 2.0), (4, 5.0)];
-        assert_eq!(resample(&history, 4, 5), [1.0, 1.0, 1.0, 2.0, 5.0]);
-        assert_eq!(resample(&history, 4, 3), [1.0, 1.0, 5.0]);
-        assert_eq!(resample(&history, 4, 1), [1.0]);
-        assert_eq!(resample(&[], 4, 2), [0.0, 0.0]);
-    }
-}

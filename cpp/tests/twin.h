@@ -8,9 +8,9 @@
 
 #include <temporal_vdb/error.h>
 #include <temporal_vdb/fold.h>
+#include <temporal_vdb/histories.h>
 #include <temporal_vdb/insert.h>
 #include <temporal_vdb/prune.h>
-#include <temporal_vdb/histories.h>
 #include <temporal_vdb/slices.h>
 #include <temporal_vdb/state.h>
 

@@ -18,6 +18,7 @@ mod open_steps;
 mod program;
 mod properties;
 mod pruning;
+mod queries;
 mod record_properties;
 mod retention_traces;
 mod snapping;

@@ -16,7 +16,6 @@ mod run;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use rusqlite::Connection;
 use serde_json::Value;
@@ -25,6 +24,8 @@ use temporal_vdb::{Error, Favor, StoreOptions, TemporalStore};
 use check::check;
 use perform::perform;
 use run::{Operation, Run};
+
+use crate::tools::python;
 
 /// The newest version of the format, which new golden files have.
 const NEWEST: i32 = 1;
@@ -333,40 +334,12 @@ fn an_independent_reader_finds_the_same_states() {
     }
 }
 
-/// What the reader prints of some times, or `None` and a loud word where its modules are missing;
-/// in CI that is a failure.
+/// What the reader prints of some times.
 fn read_store(path: &Path, times: impl Iterator<Item = usize>) -> Option<Vec<u8>> {
-    let output = Command::new("/usr/bin/python3")
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .arg(Path::new(FOLDER).join("read_store.py"))
-        .arg(path)
-        .args(times.map(|t| t.to_string()))
-        .output();
-    let (missing, output) = match output {
-        Err(error) => (Some(error.to_string()), None),
-        Ok(output) => {
-            let text = String::from_utf8_lossy(&output.stderr).into_owned();
-            (
-                text.contains("No module named").then_some(text),
-                Some(output),
-            )
-        }
-    };
-    if let Some(why) = missing {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "python3 is needed in CI: {why}"
-        );
-        eprintln!("SKIPPED: read_store.py: {why} (docker/apt-packages.txt names what is needed)");
-        return None;
-    }
-    let output = output?;
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Some(output.stdout)
+    let mut arguments = vec![path.to_str().unwrap().to_owned()];
+    arguments.extend(times.map(|t| t.to_string()));
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    python("golden/read_store.py", &arguments)
 }
 
 #[tokio::test]

@@ -4,6 +4,8 @@
 //! the trait to the same sentences, `properties` compares them on random runs, bit for bit.
 
 mod bad_input;
+#[path = "../support/checkpoints.rs"]
+mod checkpoints;
 mod closing;
 mod concurrency;
 mod conformance;
@@ -25,6 +27,7 @@ mod snapping;
 mod store_bad_input;
 mod store_properties;
 mod time_operations;
+mod tools;
 #[path = "../support/traces.rs"]
 mod traces;
 mod type_promises;

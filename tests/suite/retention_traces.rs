@@ -4,37 +4,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use bytes::Bytes;
-use safetensors::SafeTensors;
 use temporal_vdb::{
-    Checkpoint, Codec, Dtype, RecordOptions, Retention, StoreOptions, TemporalStore, Tensor,
+    Checkpoint, Codec, RecordOptions, Retention, StoreOptions, TemporalStore, Tensor,
 };
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::checkpoints::{checkpoint, files};
 use crate::traces;
 
 /// The digest of each step's tensors.
 type Digests = BTreeMap<usize, u128>;
-
-fn checkpoint(file: &Path) -> Checkpoint {
-    let bytes = std::fs::read(file).unwrap();
-    let tensors = SafeTensors::deserialize(&bytes).unwrap();
-    let mut tensors: Vec<Tensor> = tensors
-        .tensors()
-        .into_iter()
-        .map(|(name, view)| Tensor {
-            name,
-            dtype: Dtype::from_name(&view.dtype().to_string()).unwrap(),
-            shape: view.shape().to_vec(),
-            data: Bytes::copy_from_slice(view.data()),
-        })
-        .collect();
-    tensors.sort_by(|a, b| a.name.cmp(&b.name));
-    Checkpoint {
-        tensors,
-        ..Checkpoint::default()
-    }
-}
 
 fn digest(checkpoint: &Checkpoint) -> u128 {
     let mut tensors: Vec<&Tensor> = checkpoint.tensors.iter().collect();
@@ -66,11 +45,7 @@ async fn check(store: &TemporalStore, recorded: &Digests, expected: &[usize], wh
 }
 
 async fn run(folder: &Path, codec: Codec) {
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.sort();
+    let files = files(folder);
     let temporary = tempfile::tempdir().unwrap();
     let options = StoreOptions {
         codec,

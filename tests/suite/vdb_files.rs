@@ -2,48 +2,14 @@
 //! read what we write, and we read what the module writes.
 
 use std::path::Path;
-use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use temporal_vdb::{Change, Delta, Error, ErrorKind, Layer, Ring, SparseWeights, StorageOptions};
 
-const SCRIPT: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/tests/suite/independent_reader.py"
-);
+use crate::tools::{self, tool};
 
-/// Runs a tool, or says loudly that it is missing; in CI a missing tool is a failure.
-fn tool(program: &str, arguments: &[&str]) -> Option<Output> {
-    let output = Command::new(program).args(arguments).output();
-    let missing = match &output {
-        Err(error) => Some(error.to_string()),
-        Ok(output) => {
-            let text = String::from_utf8_lossy(&output.stderr).into_owned();
-            text.contains("No module named").then_some(text)
-        }
-    };
-    if let Some(why) = missing {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "{program} is needed in CI: {why}"
-        );
-        eprintln!(
-            "SKIPPED: {program} {arguments:?}: {why} (docker/apt-packages.txt names what is needed)"
-        );
-        return None;
-    }
-    Some(output.unwrap())
-}
-
-/// Debian's module belongs to Debian's Python.
-fn python(arguments: &[&str]) -> Option<Output> {
-    let output = tool("/usr/bin/python3", &[&[SCRIPT], arguments].concat())?;
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Some(output)
+fn python(arguments: &[&str]) -> Option<Vec<u8>> {
+    tools::python("independent_reader.py", arguments)
 }
 
 fn text(path: &Path) -> &str {
@@ -125,7 +91,7 @@ fn an_independent_reader_finds_exactly_our_voxels() {
         let Some(output) = python(&["read", text(&path)]) else {
             return;
         };
-        let grids: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let grids: Value = serde_json::from_slice(&output).unwrap();
         let grid = &grids[0];
         assert_eq!(grid["name"], "block.0/attn");
         assert_eq!(grid["type"], "FloatGrid");

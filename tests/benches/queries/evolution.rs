@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::time::Instant;
 
-use bytes::Bytes;
-use safetensors::SafeTensors;
 use temporal_vdb::{
-    Checkpoint, Codec, Dtype, Progress, RecordOptions, Result, StoreOptions, TemporalLayer,
-    TemporalQueries, TemporalStore, Tensor,
+    Codec, Progress, RecordOptions, Result, StoreOptions, TemporalLayer, TemporalQueries,
+    TemporalStore,
 };
+
+use crate::checkpoints::{checkpoint, files};
 
 /// The middle one of so many counts.
 const MEASURED: usize = 9;
@@ -18,13 +18,7 @@ pub async fn measure() -> Result<()> {
         println!("TEMPORAL_VDB_TRACES is not set: evolution is not measured");
         return Ok(());
     };
-    let mut folders: Vec<_> = std::fs::read_dir(runs)
-        .expect("TEMPORAL_VDB_TRACES is a folder")
-        .map(|entry| entry.expect("a folder can be read").path())
-        .filter(|path| path.is_dir())
-        .collect();
-    folders.sort();
-    for folder in folders {
+    for folder in files(Path::new(&runs)) {
         for codec in [Codec::Fast, Codec::Dense] {
             of_run(&folder, codec).await?;
         }
@@ -39,15 +33,9 @@ async fn of_run(folder: &Path, codec: Codec) -> Result<()> {
     };
     let temporary = tempfile::tempdir().expect("a temporary folder");
     let store = TemporalStore::create(temporary.path().join("run.tvdb"), options).await?;
-    let mut files: Vec<_> = std::fs::read_dir(folder)
-        .expect("the run's folder")
-        .map(|entry| entry.expect("a folder can be read").path())
-        .collect();
-    files.sort();
-    for file in &files {
-        let checkpoint = checkpoint(file);
+    for file in files(folder) {
         store
-            .record(None, checkpoint, RecordOptions::default())
+            .record(None, checkpoint(&file), RecordOptions::default())
             .await?;
     }
     store.compact().await?;
@@ -84,19 +72,4 @@ async fn of_run(folder: &Path, codec: Codec) -> Result<()> {
         evolved * 1e3,
     );
     Ok(())
-}
-
-fn checkpoint(file: &Path) -> Checkpoint {
-    let bytes = std::fs::read(file).expect("a checkpoint can be read");
-    let tensors = SafeTensors::deserialize(&bytes).expect("a safetensors file");
-    let tensors = tensors.tensors().into_iter().map(|(name, view)| Tensor {
-        name,
-        dtype: Dtype::from_name(&view.dtype().to_string()).expect("a known type"),
-        shape: view.shape().to_vec(),
-        data: Bytes::copy_from_slice(view.data()),
-    });
-    Checkpoint {
-        tensors: tensors.collect(),
-        ..Checkpoint::default()
-    }
 }

@@ -8,6 +8,8 @@
 //! `cargo bench --bench queries`
 
 mod all_pairs;
+#[path = "../../support/checkpoints.rs"]
+mod checkpoints;
 mod evolution;
 mod memory;
 mod moving;

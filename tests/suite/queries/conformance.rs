@@ -255,14 +255,12 @@ async fn check_evolutions(
     for (i, times) in ranges.into_iter().enumerate() {
         let top = [10, 0, 1, 70, 1_000_000][i % 5];
         said.push(brute.check_evolution(layer, times.clone(), top).await);
-        for region in [
+        let region = [
             Region::new(0..SHAPE.0, 0..SHAPE.1),
             Region::new(126..131, 120..140),
             Region::new(2..3, 2..3),
-        ] {
-            let times = times.clone();
-            brute.check_weight_evolutions(layer, times, region).await;
-        }
+        ][i % 3];
+        brute.check_weight_evolutions(layer, times, region).await;
     }
     match known.get(&(brute.oldest, brute.steps.clone())) {
         Some((other, expected)) => assert!(said == *expected, "{name} is not as {other}"),

@@ -4,3 +4,4 @@
 mod bad_input;
 mod brute;
 mod conformance;
+mod real_run;

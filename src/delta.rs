@@ -107,7 +107,6 @@ impl Delta {
     ) -> Result<Self> {
         check_shape(rows, cols)?;
         let shape = (rows, cols);
-        let mut zeros = false;
         for voxels in [&deltas, &marks] {
             let mut before = (-1, -1);
             for voxel in voxels {
@@ -119,15 +118,11 @@ impl Delta {
                 before = (row, col);
             }
         }
-        for &Voxel { row, col, value } in &deltas {
-            if !value.is_finite() {
-                return Err(Error::NotFinite { row, col, value });
-            }
-            zeros |= is_zero(value);
+        let bad = deltas.iter().find(|voxel| !voxel.value.is_finite());
+        if let Some(&Voxel { row, col, value }) = bad {
+            return Err(Error::NotFinite { row, col, value });
         }
-        if zeros {
-            deltas.retain(|voxel| !is_zero(voxel.value));
-        }
+        drop_zeros(&mut deltas);
         Ok(Delta::from_checked(shape, deltas, marks))
     }
 
@@ -185,7 +180,7 @@ impl Delta {
         if let Some(&Voxel { row, col, value }) = bad {
             return Err(Error::NotFinite { row, col, value });
         }
-        products.retain(|voxel| !is_zero(voxel.value));
+        drop_zeros(&mut products);
         Ok(Delta::from_checked(self.shape(), products, Vec::new()))
     }
 
@@ -216,9 +211,9 @@ impl Delta {
     }
 }
 
-/// By bits: a host's denormals-are-zero mode must not turn a subnormal delta into none.
-fn is_zero(value: f32) -> bool {
-    value.to_bits() << 1 == 0
+/// In IEEE mode, since to a host's denormals-are-zero mode a subnormal delta would be none.
+fn drop_zeros(deltas: &mut Vec<Voxel>) {
+    ieee(|| deltas.retain(|voxel| voxel.value != 0.0));
 }
 
 /// Equal iff the shapes are and every change has the same bits.

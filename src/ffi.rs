@@ -45,6 +45,7 @@ mod bridge {
         type LayerFile;
 
         fn ieee_mode() -> UniquePtr<FloatMode>;
+        fn keep_ieee_mode();
         fn release_freed_memory();
         fn return_freed_memory_early();
         fn new_grid(

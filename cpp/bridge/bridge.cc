@@ -7,6 +7,7 @@
 #include <temporal_vdb/insert.h>
 #include <temporal_vdb/prune.h>
 
+#include <cfenv>
 #include <cstddef>
 #include <cstring>
 #include <new>
@@ -100,6 +101,8 @@ std::string describe_current_exception() noexcept {
 }
 
 std::unique_ptr<FloatMode> ieee_mode() { return std::make_unique<FloatMode>(); }
+
+void keep_ieee_mode() noexcept { std::fesetenv(FE_DFL_ENV); }
 
 void release_freed_memory() noexcept {
 #ifdef __GLIBC__

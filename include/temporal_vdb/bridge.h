@@ -28,6 +28,9 @@ std::string describe_current_exception() noexcept;
 
 std::unique_ptr<FloatMode> ieee_mode();
 
+/// As FloatMode, for the rest of the thread's life.
+void keep_ieee_mode() noexcept;
+
 /// Gives memory that has been freed back to the system, where the C library knows how.
 void release_freed_memory() noexcept;
 

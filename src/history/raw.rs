@@ -9,7 +9,7 @@ const RAW_MARK: u8 = 2;
 
 /// Appends raw changes. How many there are is for the reader to know.
 pub(super) fn write_raws(writer: &mut Writer, raws: &[RawChange]) {
-    let has_delta = |raw: &RawChange| raw.delta.to_bits() << 1 != 0;
+    let has_delta = |raw: &RawChange| raw.delta != 0.0;
     let kind = |raw: &RawChange| {
         let delta = if has_delta(raw) { RAW_DELTA } else { 0 };
         let mark = if raw.mark.is_some() { RAW_MARK } else { 0 };
@@ -51,7 +51,7 @@ pub(super) fn read_raws(reader: &mut Reader, count: usize) -> Decoded<Vec<RawCha
         } else {
             deltas.next().unwrap_or(0.0)
         };
-        if kind & RAW_DELTA != 0 && (!delta.is_finite() || delta.to_bits() << 1 == 0) {
+        if kind & RAW_DELTA != 0 && (!delta.is_finite() || delta == 0.0) {
             return Err(Damage("a delta is 0, infinite or NaN"));
         }
         let mark = if kind & RAW_MARK == 0 {

@@ -9,7 +9,6 @@ use super::entry::{BaseState, Entry, Source, check_shape};
 use super::head::{HeadElement, HeadState, Heads, LayerHead, Matrix};
 use super::note::{metadata_to_json, notes_to_json};
 use super::step::{Contribution, Recorded, StepContents};
-use crate::float_mode::ieee;
 use crate::history::{Coder, SLAB_STEPS, TILE, TileChanges};
 use crate::lattice::Lattice;
 use crate::watch::Committed;
@@ -265,10 +264,9 @@ impl Store {
                         dtype: head.row.dtype,
                         lattice,
                     };
-                    ieee(|| {
-                        let tiles = tiles.into_iter();
-                        tiles.for_each(|tiles| apply_tiles(head, coder, tiles));
-                    });
+                    for tiles in tiles {
+                        apply_tiles(head, coder, tiles);
+                    }
                 }
                 (Update::Whole(bytes), Some(head)) => {
                     head.latest = step;

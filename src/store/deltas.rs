@@ -45,7 +45,7 @@ pub(super) fn deltas(reader: &Reader, steps: Range<usize>) -> Result<Vec<(usize,
             }
             let change = raw.unwrap_or_else(|| coder.derived(before, after));
             let slice = &mut gathered[at - first];
-            if change.delta.to_bits() << 1 != 0 {
+            if change.delta != 0.0 {
                 slice.deltas.push((tile, place, change.delta));
             }
             slice.marks.extend(change.mark.map(|mark| (tile, place, mark)));

@@ -6,7 +6,6 @@ use super::core::Store;
 use super::database::LayerRow;
 use super::head::{Heads, LayerHead};
 use super::step::{Contribution, StepContents, Threshold};
-use crate::float_mode::ieee;
 use crate::history::Tiling;
 use crate::lattice::Lattice;
 use crate::nearest::nearest;
@@ -234,21 +233,19 @@ fn new_layer(id: u32, step: i32, tensor: &Tensor) -> Result<Entry> {
 
 /// What a threshold comes to for a tensor, whose layer had a lattice before or not.
 fn bound(threshold: Threshold, tensor: &Tensor, before: Option<Lattice>) -> Bound {
-    ieee(|| {
-        let error = match threshold {
-            Threshold::Lossless => 0.0,
-            Threshold::Absolute(bound) | Threshold::SnappedAbsolute(bound) => bound,
-            Threshold::Relative(share) | Threshold::SnappedRelative(share) => {
-                (f64::from(share) * deviation(tensor)) as f32
-            }
-        };
-        let lattice = if threshold.snaps() {
-            Lattice::widest(error, before)
-        } else {
-            None
-        };
-        Bound { error, lattice }
-    })
+    let error = match threshold {
+        Threshold::Lossless => 0.0,
+        Threshold::Absolute(bound) | Threshold::SnappedAbsolute(bound) => bound,
+        Threshold::Relative(share) | Threshold::SnappedRelative(share) => {
+            (f64::from(share) * deviation(tensor)) as f32
+        }
+    };
+    let lattice = if threshold.snaps() {
+        Lattice::widest(error, before)
+    } else {
+        None
+    };
+    Bound { error, lattice }
 }
 
 /// The standard deviation of a tensor's finite elements.

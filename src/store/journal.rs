@@ -14,7 +14,6 @@ use super::head::{
 };
 use super::reader::layer_digest;
 use crate::dense_detector::step_to;
-use crate::float_mode::ieee;
 use crate::history::{Coder, TileChanges, Tiling, fast};
 use crate::lattice::Lattice;
 use crate::{Change, Error, Result};
@@ -72,11 +71,11 @@ impl Store {
             let encode = |(at, run): &(usize, Range<usize>)| {
                 let entry = &entries[*at];
                 let head = &heads.layers[entry.id as usize];
-                ieee(|| match &head.state {
+                match &head.state {
                     HeadState::Two(matrix) => encode_run(head, matrix, &entry.source, run.clone()),
                     HeadState::Four(matrix) => encode_run(head, matrix, &entry.source, run.clone()),
                     HeadState::Whole(_) => Err(not_a_matrix(&head.row)),
-                })
+                }
             };
             let encoded: Vec<RunStep> = self
                 .pool()

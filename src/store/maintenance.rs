@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use super::core::Store;
 use super::index::LayerIndex;
 use super::job::Job;
+use crate::float_mode::keep_ieee;
 use crate::history::SLAB_STEPS;
 use crate::{Error, Result, freed_memory};
 
@@ -32,7 +33,10 @@ impl Worker {
         let own = Arc::clone(store);
         let thread = std::thread::Builder::new()
             .name("temporal-vdb-seal".to_owned())
-            .spawn(move || Worker::run(&own, &woken))
+            .spawn(move || {
+                keep_ieee();
+                Worker::run(&own, &woken);
+            })
             .map_err(|source| Error::Io {
                 path: store.path().to_owned(),
                 source,

@@ -6,7 +6,6 @@ use std::ops::RangeInclusive;
 use super::core::{Store, by_width};
 use super::entry::not_a_matrix;
 use super::walk::Seen;
-use crate::float_mode::ieee;
 use crate::history::{Coder, Element, TileSet};
 use crate::sparse_weights::vec_with_room;
 use crate::{Delta, DenseWeights, Result, Voxel};
@@ -61,18 +60,16 @@ impl Store {
                     return Delta::empty(shape.0, shape.1);
                 };
                 let (before, after) = if from <= to { (first, last) } else { (last, first) };
-                ieee(|| {
-                    let pairs = before.iter().zip(after).enumerate();
-                    for (at, (&before, &after)) in pairs.filter(|(_, (before, after))| before != after) {
-                        let cols = shape.1 as usize;
- let (row, col) = ((at / cols) as i32, (at % cols) as i32);
-                        let change = coder.derived(before, after);
-                        if change.delta.to_bits() << 1 != 0 {
-                            deltas.push(Voxel { row, col, value: change.delta });
-                        }
-                        marks.extend(change.mark.map(|value| Voxel { row, col, value }));
+                let pairs = before.iter().zip(after).enumerate();
+                for (at, (&before, &after)) in pairs.filter(|(_, (before, after))| before != after) {
+                    let cols = shape.1 as usize;
+                    let (row, col) = ((at / cols) as i32, (at % cols) as i32);
+                    let change = coder.derived(before, after);
+                    if change.delta != 0.0 {
+                        deltas.push(Voxel { row, col, value: change.delta });
                     }
-                });
+                    marks.extend(change.mark.map(|value| Voxel { row, col, value }));
+                }
             });
             Ok(Delta::from_checked(shape, deltas, marks))
         })

@@ -12,7 +12,6 @@ use super::decoder::{Decoder, Fetched, Part, Wide, run_of};
 use super::index::{Group, Index, LayerIndex};
 use super::plan::{Gathered, Plan, Room, in_order};
 use super::walk::Seen;
-use crate::float_mode::ieee;
 use crate::history::{Damage, Element, TILE, TileSet, Tiling, decode_bytes};
 use crate::sparse_weights::vec_with_room;
 use crate::{Error, Result};
@@ -219,23 +218,21 @@ impl<'a> Reader<'a> {
             let blobs = parts.par_iter().zip(&blobs);
             blobs.map(found).collect::<Result<_>>()
         })?;
-        ieee(|| {
-            let mut state = base;
-            let mut history = Vec::new();
-            for (part, changes) in parts.iter().zip(changes) {
-                let row = &part.group.row;
-                let coder = decoder.coder(row);
-                for (at, code, raw) in changes {
-                    let after = match raw {
-                        None => coder.step(state.to_ordered(), code).map(E::to_plain),
-                        Some(raw) => coder.after(state, &raw),
-                    };
-                    state = after.map_err(|damage| decoder.damaged(row, damage))?;
-                    history.push((at, state));
-                }
+        let mut state = base;
+        let mut history = Vec::new();
+        for (part, changes) in parts.iter().zip(changes) {
+            let row = &part.group.row;
+            let coder = decoder.coder(row);
+            for (at, code, raw) in changes {
+                let after = match raw {
+                    None => coder.step(state.to_ordered(), code).map(E::to_plain),
+                    Some(raw) => coder.after(state, &raw),
+                };
+                state = after.map_err(|damage| decoder.damaged(row, damage))?;
+                history.push((at, state));
             }
-            Ok(history)
-        })
+        }
+        Ok(history)
     }
 
     /// The bytes of a tensor that is kept whole, after the step at a place.
@@ -369,10 +366,8 @@ impl<'a> Reader<'a> {
             scope.spawn(move |_| {
                 let _inside = room.inside();
                 let made = E::with_zeros(plan.chunk_len(&fetched.chunk), |bits| {
-                    ieee(|| {
-                        plan.make(&fetched, bits)?;
-                        work(plan, &fetched, bits, own)
-                    })
+                    plan.make(&fetched, bits)?;
+                    work(plan, &fetched, bits, own)
                 });
                 gathered
                     .lock()

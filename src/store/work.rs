@@ -9,7 +9,6 @@ use super::job::Job;
 use super::options::Codec;
 use super::reader::Reader;
 use crate::Result;
-use crate::float_mode::ieee;
 use crate::history::{Coder, Element, SLAB_STEPS, TileChanges, TileSet, Tiling, apply, net};
 use crate::lattice::Lattice;
 
@@ -213,17 +212,14 @@ impl<'a> Work<'a> {
                     // What comes before the new group's first step.
                     let earlier = self.steps.start.saturating_sub(part.group.steps.start);
                     let earlier = hidden..hidden + earlier;
-                    ieee(|| {
-                        if !before.is_empty() && !earlier.is_empty() {
-                            let before = &mut before[inside(tile)];
-                            apply(&block, index, &earlier, coder, before).map_err(damaged)?;
-                        }
-                        if state.is_empty() {
-                            return Ok(());
-                        }
-                        apply(&block, index, &part.steps, coder, &mut state[inside(tile)])
-                            .map_err(damaged)
-                    })?;
+                    if !before.is_empty() && !earlier.is_empty() {
+                        let before = &mut before[inside(tile)];
+                        apply(&block, index, &earlier, coder, before).map_err(damaged)?;
+                    }
+                    if !state.is_empty() {
+                        let state = &mut state[inside(tile)];
+                        apply(&block, index, &part.steps, coder, state).map_err(damaged)?;
+                    }
                 }
             }
         }
@@ -259,7 +255,7 @@ impl<'a> Work<'a> {
             begin = own.end;
             let changes = own.clone().map(|place| &steps[place - self.steps.start]);
             let changes = own.clone().map(coder).zip(changes);
-            let net = ieee(|| net(changes, self.coder(), ordered));
+            let net = net(changes, self.coder(), ordered);
             let net = net.map_err(|damage| decoder.damaged(&self.row, damage))?;
             // A step that stays as it was keeps what the bits do not tell.
             Ok(match own.len() {

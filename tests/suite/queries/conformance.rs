@@ -44,7 +44,7 @@ fn history(dtype: Dtype) -> (SparseWeights, Vec<(usize, Delta)>) {
     let base = SparseWeights::from_triplets(rows, cols, triplets).unwrap();
     let (mut t, mut steps) = (0, Vec::new());
     for number in 1..=STEPS {
-        t += if hash([number, 0, 1]) % 5 == 0 {
+        t += if hash([number, 0, 1]).is_multiple_of(5) {
             1 + number % 9
         } else {
             1
@@ -56,12 +56,12 @@ fn history(dtype: Dtype) -> (SparseWeights, Vec<(usize, Delta)>) {
             exact: Some(value),
         };
         for cluster in 0..14usize {
-            if hash([cluster, t, 2]) % (2 + cluster % 4) != 0 {
+            if !hash([cluster, t, 2]).is_multiple_of(2 + cluster % 4) {
                 continue;
             }
             for member in 0..8usize {
                 // The first cluster's members are all alike.
-                if cluster > 0 && hash([cluster * 8 + member, t, 3]) % 16 == 0 {
+                if cluster > 0 && hash([cluster * 8 + member, t, 3]).is_multiple_of(16) {
                     continue;
                 }
                 let row = (117 + 2 * cluster + member) as i32 % rows;
@@ -72,7 +72,7 @@ fn history(dtype: Dtype) -> (SparseWeights, Vec<(usize, Delta)>) {
                 } else {
                     0.1 * (member + 1) as f32
                 };
-                let up = hash([cluster, member, t]) % 3 > 0;
+                let up = !hash([cluster, member, t]).is_multiple_of(3);
                 let up = if before.abs() > 40.0 {
                     before < 0.0
                 } else {

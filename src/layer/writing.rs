@@ -66,12 +66,16 @@ impl Layer {
     /// What follows when steps have been closed: who wants to know is told, and the policy is
     /// applied where enough would go.
     fn closed(&mut self, steps: impl IntoIterator<Item = (usize, u64)>) {
+        let mut any = false;
         for (step, changes) in steps {
+            any = true;
             if let Some(on_closed) = &self.on_closed {
                 on_closed(step, changes);
             }
         }
-        self.apply_retention();
+        if any {
+            self.apply_retention();
+        }
     }
 
     /// Stores deltas from a hash map. Errors as [`Layer::store_changes`], and those of

@@ -616,6 +616,13 @@ conformance! {
             storage.store_changes(t, &delta(&[])).await.unwrap();
         }
         assert_eq!(storage.steps().await.unwrap().len(), 23);
+        // Long due, but opening a step closes none: in grids that was taken for one.
+        storage.set_retention(policy("last 3")).await.unwrap();
+        assert_eq!(storage.commit_accumulated().await.unwrap(), None);
+        storage.accumulate(40, &delta(&[]), 1.0).await.unwrap();
+        assert_eq!(storage.oldest().await.unwrap(), 16);
+        storage.accumulate(41, &delta(&[]), 1.0).await.unwrap();
+        assert_eq!(storage.oldest().await.unwrap(), 37);
     }
 
     policies_that_cannot_be_followed_are_refused(storage) {

@@ -89,6 +89,13 @@ class StreamArchive : public openvdb::io::Archive {
 public:
     void save(std::ostream& out, const openvdb::GridCPtrVec& grids) const {
         Archive::write(out, grids, /*seekable=*/true);
+        // OpenVDB 13 numbers its files 225, for the half grids that they may hold since then; of
+        // float grids both have the same bytes. Older readers warn of 225, and some refuse it.
+        constexpr std::uint32_t format = openvdb::OPENVDB_FILE_VERSION_MULTIPASS_IO;
+        static_assert(format == 224 && openvdb::OPENVDB_FILE_VERSION <= format + 1,
+                      "what else a newer format changes has not been looked at");
+        out.seekp(sizeof(std::int64_t));  // behind the magic number
+        out.write(reinterpret_cast<const char*>(&format), sizeof format);
     }
 };
 

@@ -9,12 +9,12 @@
 # REQUIRED COMPONENTS iostreams) and others like it, which end the run with a message about
 # something that we do not need.
 #
-# Afterwards there is the target temporal_vdb::openvdb and, for build.rs, the file discovery.txt in
-# the build folder: lines `key=value` with the keys version, version_header, include, cxxflags,
-# link_search and link_lib (in link order). Folders that the compiler searches by itself are left
-# out: naming them again would change their order, and with -isystem /usr/include the standard
-# headers no longer find each other. When something is missing, discovery-error.txt holds the text
-# that the user should read.
+# Afterwards there is the target temporal_vdb::openvdb and, for the build script, the file
+# discovery.txt in the build folder: lines `key=value` with the keys version, version_header,
+# include, cxxflags, link_search and link_lib (in link order). Folders that the compiler searches by
+# itself are left out: naming them again would change their order, and with -isystem /usr/include the
+# standard headers no longer find each other. When something is missing, discovery-error.txt holds
+# the text that the user should read.
 
 set(temporal_vdb_min_openvdb 10)
 set(temporal_vdb_max_openvdb 13)

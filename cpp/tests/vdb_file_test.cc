@@ -134,6 +134,19 @@ TEST_CASE("other programs find a layer's voxels and metadata") {
     CHECK_FALSE((*twin.grid.deltas_grid())["temporal_vdb_format"]);
 }
 
+TEST_CASE("whatever OpenVDB writes it, the file is of the format that all since 10 know") {
+    const Folder folder;
+    const auto path = folder.path("layer.vdb");
+    write_vdb(some_layer("layer"), 5, some_steps, path);
+    std::ifstream in(path, std::ios::binary);
+    std::int64_t magic = 0;
+    std::uint32_t format = 0;
+    in.read(reinterpret_cast<char*>(&magic), sizeof magic);
+    in.read(reinterpret_cast<char*>(&format), sizeof format);
+    CHECK(magic == openvdb::OPENVDB_MAGIC);
+    CHECK(format == 224);
+}
+
 TEST_CASE("without marks there is no companion grid") {
     const Folder folder;
     const auto path = folder.path("layer.vdb");

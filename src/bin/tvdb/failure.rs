@@ -10,21 +10,26 @@ use temporal_vdb::ErrorKind;
 
 use crate::file_kind::FileKind;
 
-/// What shells report for a program that Ctrl-C ended: 128 + SIGINT.
-const INTERRUPTED: u8 = 130;
-
 const FAILED: u8 = 1;
 
 /// What clap ends with where the arguments are wrong.
 const USAGE: u8 = 2;
 
-/// Ctrl-C was pressed.
-#[derive(Debug)]
-pub(crate) struct Interrupted;
+/// A signal asked the program to end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Interrupted {
+    /// SIGINT: Ctrl-C was pressed.
+    CtrlC,
+    /// SIGTERM, which `docker stop` and service managers send.
+    Terminated,
+}
 
 impl fmt::Display for Interrupted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("interrupted")
+        f.write_str(match self {
+            Interrupted::CtrlC => "interrupted",
+            Interrupted::Terminated => "terminated",
+        })
     }
 }
 
@@ -80,8 +85,11 @@ pub(crate) fn report(error: &Error) -> ExitCode {
 }
 
 fn code_of(error: &Error) -> u8 {
-    if error.is::<Interrupted>() {
-        return INTERRUPTED;
+    // What shells report for a program that a signal ended: 128 and its number.
+    match error.downcast_ref() {
+        Some(Interrupted::CtrlC) => return 130,
+        Some(Interrupted::Terminated) => return 143,
+        None => {}
     }
     let mut hinted = error
         .chain()

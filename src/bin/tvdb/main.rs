@@ -45,7 +45,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use tokio::runtime::Runtime;
-use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 
 use failure::Interrupted;
 
@@ -84,7 +84,7 @@ enum Verb {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong usage,
-            130 interrupted with Ctrl-C.";
+            130 interrupted with Ctrl-C, 143 ended with SIGTERM.";
 
 fn main() -> ExitCode {
     temporal_vdb::freed_memory::return_early();
@@ -101,11 +101,19 @@ fn run(cli: &Cli) -> Result<()> {
     runtime.block_on(async {
         tokio::select! {
             result = dispatch(cli) => result,
-            signal = ctrl_c() => {
-                signal.context("cannot listen for Ctrl-C")?;
-                Err(Interrupted.into())
-            }
+            interrupted = interrupted() => Err(interrupted?.into()),
         }
+    })
+}
+
+/// Waits for a signal that asks the program to end. As the first process of a container it would
+/// otherwise not be ended by one at all.
+async fn interrupted() -> Result<Interrupted> {
+    let mut ctrl_c = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    Ok(tokio::select! {
+        _ = ctrl_c.recv() => Interrupted::CtrlC,
+        _ = terminate.recv() => Interrupted::Terminated,
     })
 }
 

@@ -103,6 +103,13 @@ fn ctrl_c_leaves_whole_steps() {
     interrupted("-INT", Some(130), "error: interrupted\n");
 }
 
+/// Only Ctrl-C was listened for: as the first process of a container, which no other signal ends,
+/// the program went on until it was killed.
+#[test]
+fn sigterm_leaves_whole_steps() {
+    interrupted("-TERM", Some(143), "error: terminated\n");
+}
+
 #[test]
 fn a_killed_recorder_leaves_whole_steps() {
     interrupted("-KILL", None, "");

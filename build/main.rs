@@ -3,11 +3,17 @@
 //!
 //! CMake finds OpenVDB and writes what it found to `discovery.txt`, or why it did not to
 //! `discovery-error.txt`. Where it looks, and the variable `OPENVDB_ROOT`, are described in
-//! `cpp/cmake/discover_openvdb.cmake`.
+//! `cpp/cmake/discover_openvdb.cmake`. With the feature `bundled` OpenVDB itself is built before,
+//! and found in the folder that it was installed in.
+
+mod bundled;
+mod discovery;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio, exit};
 use std::{env, fs, panic};
+
+use discovery::Discovery;
 
 fn main() {
     watch();
@@ -19,7 +25,8 @@ fn main() {
     bridge.file("cpp/bridge/bridge.cc").std("c++17");
     require_tools(&bridge.get_compiler().to_command());
 
-    let core = build_core();
+    let root = openvdb_root();
+    let core = build_core(root.as_deref());
     let openvdb = Discovery::read(&core.join("discovery.txt"));
 
     // Who calls comes before who is called: the bridge, the core, OpenVDB.
@@ -34,22 +41,31 @@ fn main() {
         .compile("temporal_vdb_bridge");
     println!("cargo::rustc-link-search=native={}", core.display());
     println!("cargo::rustc-link-lib=static=temporal_vdb_core");
-    openvdb.link();
+    openvdb.link(root.is_some());
+}
+
+/// The folder that OpenVDB has to be in: the one that the user named, or what was just built.
+fn openvdb_root() -> Option<PathBuf> {
+    match env::var_os("OPENVDB_ROOT").filter(|root| !root.is_empty()) {
+        Some(root) => Some(root.into()),
+        None => cfg!(feature = "bundled").then(bundled::build),
+    }
 }
 
 /// Tells Cargo what to build again for. The C++ tests are left out: only `./run test` builds them.
 fn watch() {
-    for variable in ["OPENVDB_ROOT", "DOCS_RS", "CXX", "CXXFLAGS"] {
+    for variable in [
+        "OPENVDB_ROOT",
+        "OPENVDB_SOURCE",
+        "OPENVDB_LINKAGE",
+        "DOCS_RS",
+        "CXX",
+        "CXXFLAGS",
+    ] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
     // Cargo looks through folders by itself.
-    for path in [
-        "build.rs",
-        "src/ffi.rs",
-        "include",
-        "cpp/bridge",
-        "cpp/cmake",
-    ] {
+    for path in ["build", "src/ffi.rs", "include", "cpp/bridge", "cpp/cmake"] {
         println!("cargo::rerun-if-changed={path}");
     }
     for entry in fs::read_dir("cpp")
@@ -87,8 +103,8 @@ fn require_tools(compiler: &Command) {
 }
 
 /// Builds `libtemporal_vdb_core.a` and returns the folder that it is in.
-fn build_core() -> PathBuf {
-    let folder = PathBuf::from(env::var_os("OUT_DIR").expect("Cargo sets OUT_DIR")).join("build");
+fn build_core(openvdb_root: Option<&Path>) -> PathBuf {
+    let folder = out_dir().join("build");
     let error_file = folder.join("discovery-error.txt");
     let _ = fs::remove_file(&error_file); // an earlier run's
 
@@ -97,16 +113,12 @@ fn build_core() -> PathBuf {
         .profile("Release")
         .define("TEMPORAL_VDB_TESTS", "OFF")
         .define("TEMPORAL_VDB_SANITIZE", "OFF")
+        .define(
+            "OPENVDB_ROOT",
+            openvdb_root.unwrap_or_else(|| Path::new("")),
+        )
         .build_target("temporal_vdb_core");
-
-    // The cmake crate panics when CMake fails. Someone who lacks a library should read that, and
-    // not a backtrace.
-    let hook = panic::take_hook();
-    panic::set_hook(Box::new(|_| {}));
-    let built = panic::catch_unwind(panic::AssertUnwindSafe(|| config.build()));
-    panic::set_hook(hook);
-
-    if built.is_err() {
+    if !run_cmake(&mut config) {
         if let Ok(text) = fs::read_to_string(&error_file) {
             fail(&text);
         }
@@ -116,46 +128,18 @@ fn build_core() -> PathBuf {
     folder
 }
 
-/// What CMake found: `key=value` lines, where a key may come more than once.
-struct Discovery(String);
+/// Whether CMake succeeded. Where it does not, the cmake crate panics: someone who lacks a library
+/// should read that, and not a backtrace.
+fn run_cmake(config: &mut cmake::Config) -> bool {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let built = panic::catch_unwind(panic::AssertUnwindSafe(|| config.build()));
+    panic::set_hook(hook);
+    built.is_ok()
+}
 
-impl Discovery {
-    fn read(file: &Path) -> Self {
-        Self(fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display())))
-    }
-
-    fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0
-            .lines()
-            .filter_map(|line| line.split_once('='))
-            .filter(move |pair| pair.0 == key)
-            .map(|pair| pair.1)
-    }
-
-    fn compiler_flags(&self) -> impl Iterator<Item = &str> {
-        self.all("include")
-            .flat_map(|folder| ["-isystem", folder])
-            .chain(self.all("cxxflags"))
-    }
-
-    fn link(&self) {
-        // With it the programs of this package run without LD_LIBRARY_PATH. It is for folders that
-        // the user named; where a system keeps its libraries, its loader finds them.
-        let with_rpath = env::var_os("OPENVDB_ROOT").is_some();
-        for folder in self.all("link_search") {
-            println!("cargo::rustc-link-search=native={folder}");
-            if with_rpath {
-                println!("cargo::rustc-link-arg=-Wl,-rpath,{folder}");
-            }
-        }
-        for library in self.all("link_lib") {
-            println!("cargo::rustc-link-lib={library}");
-        }
-        // A new version of OpenVDB in the same place.
-        for header in self.all("version_header") {
-            println!("cargo::rerun-if-changed={header}");
-        }
-    }
+fn out_dir() -> PathBuf {
+    env::var_os("OUT_DIR").expect("Cargo sets OUT_DIR").into()
 }
 
 /// Ends the build with a message and nothing else: error lines alone make Cargo stop. After a

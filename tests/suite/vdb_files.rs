@@ -277,6 +277,38 @@ fn foreign_files_are_refused_with_the_reason() {
     );
 }
 
+/// Files that OpenVDB 13.0.0 wrote itself: a FloatGrid "base" with i + 0.5 at (i, 2i, 0), and with it
+/// an empty HalfGrid "half", of which older versions have not heard.
+#[test]
+fn files_of_the_newest_format_are_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/openvdb_13");
+    let open =
+        |name: &str| Layer::open_vdb(&folder.join(name), Some("base"), StorageOptions::default());
+    let check = |layer: &Layer| {
+        let base = layer.weights_at_time(0).unwrap();
+        let weights = [(0, 0, 0.5), (1, 2, 1.5), (2, 4, 2.5)];
+        assert_eq!(base, SparseWeights::from_triplets(3, 5, weights).unwrap());
+    };
+    let layer = open("floats.vdb").unwrap();
+    check(&layer);
+    match open("half.vdb") {
+        Ok(layer) => check(&layer),
+        Err(error) => {
+            let (kind, message) = (error.kind(), error.to_string());
+            assert!(
+                kind == ErrorKind::BadFile && message.contains("half"),
+                "{kind:?}: {message}"
+            );
+        }
+    }
+
+    // What comes from the newest can be read by the oldest again.
+    let again = tempfile::tempdir().unwrap();
+    let path = again.path().join("again.vdb");
+    layer.export_vdb(&path).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap()[8..12], 224u32.to_le_bytes());
+}
+
 #[test]
 fn files_that_are_no_vdb_are_refused() {
     let folder = tempfile::tempdir().unwrap();

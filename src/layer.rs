@@ -103,6 +103,11 @@ impl Layer {
         self.grid.shape()
     }
 
+    /// How many threads work for it; `None` is one per core.
+    pub(crate) fn threads(&self) -> Option<NonZeroUsize> {
+        self.threads
+    }
+
     /// The base's label: the oldest step that can be asked for.
     pub fn oldest(&self) -> usize {
         self.timeline.oldest() as usize

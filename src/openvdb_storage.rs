@@ -230,7 +230,14 @@ impl TemporalQueries for OpenVdbStorage {
         query.check()?;
         let query = query.clone();
         let (_stopper, task) = progress.begin();
-        self.read(move |layer| layer.together(&query, &task)).await
+        let layer = Arc::clone(&self.layer);
+        blocking::run(move || {
+            let layer = layer.read().map_err(|_| Error::Poisoned)?;
+            let (masks, threads) = (layer.change_masks(&query, &task)?, layer.threads());
+            drop(layer); // whoever wants to write need not wait for the rest
+            Together::new(masks, &query, threads, &task)
+        })
+        .await
     }
 }
 

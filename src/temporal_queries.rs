@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use crate::together::jaccard;
 use crate::{
     CoOccurrence, Coordinate3D, Evolution, Group, LayerEvolution, Progress, Region, Result,
-    TemporalLayer, Together, Unit,
+    TemporalLayer, Together, Unit, blocking,
 };
 
 /// Pairs that are read at a time.
@@ -14,7 +14,9 @@ const BATCH: usize = 1 << 16;
 /// Which weights of a layer move, and which move together, whatever keeps it. What counts are the
 /// retained steps: a step that pruning has merged into a later one is no step any more.
 ///
-/// Dropping a future stops its work soon, as [`Progress::cancel`] does.
+/// Dropping a future stops its work, as [`Progress::cancel`] does: after some tiles, and while pairs
+/// and groups are looked for, after some sets of change steps. What has no [`Progress`] is short, and
+/// is finished.
 #[async_trait]
 pub trait TemporalQueries: TemporalLayer {
     /// Several weights, (row, col), over time, in their order: what `weight_history` gives of each,
@@ -89,8 +91,11 @@ pub trait TemporalQueries: TemporalLayer {
                 .map_err(|_| crate::Error::OutOfMemory)?;
             pairs.extend(next.iter().map(|pair| (at(pair.a), at(pair.b))));
         }
-        pairs.sort_unstable();
-        Ok(pairs)
+        blocking::run(move || {
+            pairs.sort_unstable();
+            Ok(pairs)
+        })
+        .await
     }
 
     /// The weights that changed at step `t` as clusters: see [`Together::groups`]. Errors: those of

@@ -32,7 +32,8 @@ pub struct Evolution {
     /// The total path: the sum of the lengths of all changes.
     pub path: f64,
     /// The net move: how far apart the values before the first and after the last change are; of
-    /// several weights the sum of that. Up to rounding at most `path`.
+    /// several weights the sum of that. 0 where one of the two is NaN or infinite; up to rounding at
+    /// most `path` where no value on the way is.
     pub net: f64,
     /// The length of the largest change.
     pub largest: f64,

@@ -6,13 +6,15 @@ use super::places::Places;
 use super::track::{StepTotal, Total, Track};
 use crate::history::TileRect;
 
+/// As many tiles as are followed at a time by one thread: those of a chunk of a store.
+const SPARES: usize = 4;
+
 thread_local! {
     /// Fresh pages for every tile would take longer than all else.
     static SPARE: RefCell<Vec<Vec<Track>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The weights of one tile on their way.
-#[derive(Default)]
 pub(crate) struct TileTracks {
     /// Of those that changed; the others are whatever they were in an earlier tile.
     tracks: Vec<Track>,
@@ -93,7 +95,11 @@ impl TileTracks {
 impl Drop for TileTracks {
     fn drop(&mut self) {
         let tracks = std::mem::take(&mut self.tracks);
-        SPARE.with_borrow_mut(|spare| spare.push(tracks));
+        SPARE.with_borrow_mut(|spare| {
+            if spare.len() < SPARES {
+                spare.push(tracks);
+            }
+        });
     }
 }
 
@@ -140,4 +146,22 @@ pub(crate) struct TileEvolution {
     /// Of the weights that changed.
     pub(super) changed: Places,
     pub(super) hot: Vec<((i32, i32), Evolution)>,
+}
+
+impl TileEvolution {
+    /// Of a tile that no step of some changed.
+    pub(crate) fn still(rect: TileRect, steps: &[usize]) -> Self {
+        TileEvolution {
+            rect,
+            steps: steps
+                .iter()
+                .map(|&step| StepTotal::default().finish(step))
+                .collect(),
+            rows: vec![Evolution::default(); rect.height],
+            columns: vec![Evolution::default(); rect.width],
+            tile: Evolution::default(),
+            changed: Places::new(rect.len()),
+            hot: Vec::new(),
+        }
+    }
 }

@@ -12,7 +12,7 @@ use crate::sparse_weights::{dense_len, vec_with_room};
 use crate::threads;
 use crate::together::{TileTimes, UnitMasks};
 use crate::zspan::ZSpan;
-use crate::{By, CoOccurrence, Evolution, LayerEvolution, Region, Result, Together, Unit, Voxel};
+use crate::{By, CoOccurrence, Evolution, LayerEvolution, Region, Result, Unit, Voxel};
 
 /// Some of a layer's steps, and where their slices and those before them are.
 struct Steps {
@@ -71,13 +71,13 @@ impl Layer {
         Ok(evolutions)
     }
 
-    /// See [`TemporalQueries::together`](crate::TemporalQueries::together).
-    pub(crate) fn together(&self, query: &CoOccurrence, task: &Task) -> Result<Together> {
-        Together::new(self.change_masks(query, task)?, query, self.threads)
-    }
-
-    /// At which steps of a range the units changed that a question is about, and these steps.
-    fn change_masks(&self, query: &CoOccurrence, task: &Task) -> Result<(UnitMasks, Vec<usize>)> {
+    /// At which steps of a range the units changed that a question is about, and these steps. See
+    /// [`TemporalQueries::together`](crate::TemporalQueries::together).
+    pub(crate) fn change_masks(
+        &self,
+        query: &CoOccurrence,
+        task: &Task,
+    ) -> Result<(UnitMasks, Vec<usize>)> {
         let range = self.steps_for(query.times.clone());
         let often = |words: &[(u32, u64)]| {
             let bits = words.iter().map(|(_, word)| word.count_ones() as usize);

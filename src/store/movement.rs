@@ -1,14 +1,17 @@
 //! Which weights of a layer moved, how far, and when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Range, RangeInclusive};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::core::{Store, by_width};
 use super::database::LayerRow;
 use super::entry::not_a_matrix;
 use super::reader::{Reader, WeightBits};
 use super::walk::{Needs, Visited, Walk};
-use crate::evolution::{Evolution, Gathering, LayerEvolution, ModelEvolution, TileTracks};
+use crate::evolution::{
+    Evolution, Gathering, LayerEvolution, ModelEvolution, TileEvolution, TileTracks,
+};
 use crate::history::{Damage, Decoded, Element, TileSet, Tiling};
 use crate::progress::Task;
 use crate::sparse_weights::{check_inside, dense_len, vec_with_room};
@@ -83,8 +86,10 @@ impl Store {
                     matrices.collect()
                 }
                 Some(names) => {
-                    let rows = names.iter().map(|name| index.find(name));
-                    rows.collect::<Result<_>>()?
+                    // A layer that is named twice moved once.
+                    let mut seen = BTreeSet::new();
+                    let names = names.iter().filter(|name| seen.insert(*name));
+                    names.map(|name| index.find(name)).collect::<Result<_>>()?
                 }
             };
             rows.iter().for_each(|row| expect(task, row));
@@ -199,7 +204,7 @@ fn layer_evolution(
         |tile, made| match made {
             Some(made) => gathering.add(made),
             // Nothing was come upon there.
-            None => gathering.add(TileTracks::default().finish(tiling.rect(tile), &steps, 0)),
+            None => gathering.add(TileEvolution::still(tiling.rect(tile), &steps)),
         },
     )?);
     Ok(gathering.finish())
@@ -225,10 +230,11 @@ fn evolve<E: Element, M: Send>(
     set: &TileSet,
     task: &Task,
     finish: impl Fn(usize, &TileTracks) -> M + Sync,
-    mut collect: impl FnMut(usize, Option<M>),
+    mut collect: impl FnMut(usize, Option<M>) + Send,
 ) -> Result<()> {
     let (tiling, dtype) = (reader.layer.row.tiling(), reader.layer.row.dtype);
     let count = range.len();
+    let changed = AtomicUsize::new(0);
     let walk = Walk {
         begin: || task.check().map(|()| OfTiles::<TileTracks>::new()),
         visit: |tiles: &mut OfTiles<TileTracks>, of: Visited<E>| {
@@ -246,6 +252,7 @@ fn evolve<E: Element, M: Send>(
                 .iter()
                 .map(|(tile, tracks)| (*tile, finish(*tile, tracks)));
             let made: Vec<_> = made.collect();
+            changed.fetch_add(made.len(), Ordering::Relaxed);
             task.advance(made.len() as u64)?;
             Ok(made)
         },
@@ -261,7 +268,8 @@ fn evolve<E: Element, M: Send>(
         }
     })?;
     all.for_each(|still| collect(still, None));
-    Ok(())
+    let still = set.tiles().len() - changed.into_inner();
+    task.advance(still as u64)
 }
 
 /// The changes of a tile in a block.
@@ -329,6 +337,7 @@ fn masks_in<E: Element>(
 ) -> Result<Vec<UnitMasks>> {
     let (tiling, count) = (reader.layer.row.tiling(), range.len());
     task.expect(set.tiles().len() as u64);
+    let changed = AtomicUsize::new(0);
     let walk = Walk {
         begin: || task.check().map(|()| OfTiles::<TileTimes>::new()),
         visit: |tiles: &mut OfTiles<TileTimes>, of: Visited<E>| {
@@ -341,6 +350,7 @@ fn masks_in<E: Element>(
             })
         },
         finish: |tiles: OfTiles<TileTimes>| {
+            changed.fetch_add(tiles.len(), Ordering::Relaxed);
             task.advance(tiles.len() as u64)?;
             let made = tiles.into_iter();
             made.map(|(tile, times)| times.finish(tiling.rect(tile), by, count, least))
@@ -351,5 +361,7 @@ fn masks_in<E: Element>(
     reader.walk(vec![range], set, Needs::Blocks, walk, |chunk| {
         parts.extend(chunk)
     })?;
+    let still = set.tiles().len() - changed.into_inner();
+    task.advance(still as u64)?;
     Ok(parts)
 }

@@ -201,7 +201,7 @@ impl TemporalQueries for StoredLayer {
         let (_stopper, task) = progress.begin();
         self.run(move |store, id| {
             let masks = store.change_masks(id, &query, &task)?;
-            Together::new(masks, &query, store.options().threads)
+            Together::new(masks, &query, store.options().threads, &task)
         })
         .await
     }

@@ -1,6 +1,8 @@
 //! Going through a layer's history, block by block.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 
 use super::decoder::{Fetched, Part};
 use super::plan::{Gathered, Plan, Room, in_order};
@@ -117,7 +119,7 @@ impl Reader<'_> {
         steps: Range<usize>,
         set: &TileSet,
         see: impl Fn(&mut T, Seen<E>) + Sync,
-        collect: impl FnMut(T),
+        collect: impl FnMut(T) + Send,
     ) -> Result<()> {
         self.changes_in(vec![steps], set, see, collect)
     }
@@ -128,7 +130,7 @@ impl Reader<'_> {
         ranges: Vec<Range<usize>>,
         set: &TileSet,
         see: impl Fn(&mut T, Seen<E>) + Sync,
-        collect: impl FnMut(T),
+        collect: impl FnMut(T) + Send,
     ) -> Result<()> {
         let walk = Walk {
             begin: || Ok(T::default()),
@@ -140,7 +142,7 @@ impl Reader<'_> {
 
     /// Goes through the blocks of some ranges of the layer's steps in some tiles, chunk of tiles by
     /// chunk, and in each in the order of time. `collect` gets what came of each chunk: range by
-    /// range, and in the order of the chunks.
+    /// range, and in the order of the chunks, as soon as all before it have been collected.
     pub(crate) fn walk<E: Element, T: Send, M: Send>(
         &self,
         ranges: Vec<Range<usize>>,
@@ -151,7 +153,7 @@ impl Reader<'_> {
             impl Fn(&mut T, Visited<E>) -> Decoded<()> + Sync,
             impl Fn(T) -> Result<M> + Sync,
         >,
-        mut collect: impl FnMut(M),
+        collect: impl FnMut(M) + Send,
     ) -> Result<()> {
         let mut plans = Vec::with_capacity(ranges.len());
         for steps in ranges {
@@ -168,7 +170,12 @@ impl Reader<'_> {
             plan.wide = self.wide(&plan.parts, set)?;
             plans.push((steps.start, plan, Gathered::default()));
         }
-        let work = |plan: &Plan<E>, fetched: &Fetched, bits: &mut [E], first: usize| {
+        let collected = Mutex::new(InOrder {
+            next: 0,
+            waiting: BTreeMap::new(),
+            collect,
+        });
+        let work = |plan: &Plan<E>, fetched: &Fetched, bits: &mut [E], (number, first)| {
             let mut gathered = (walk.begin)()?;
             bits.iter_mut().for_each(|bits| *bits = bits.to_ordered());
             let parts = plan.leading..plan.parts.len();
@@ -185,20 +192,42 @@ impl Reader<'_> {
                 };
                 (walk.visit)(&mut gathered, visited)
             })?;
-            (walk.finish)(gathered)
+            let made = (walk.finish)(gathered)?;
+            let collected = collected.lock();
+            collected
+                .unwrap_or_else(PoisonError::into_inner)
+                .put(number, made);
+            Ok(())
         };
         let room = Room::new(self.pool);
         self.pool.in_place_scope(|scope| {
+            let mut numbers = 0..;
             plans.iter().try_for_each(|(first, plan, gathered)| {
-                let chunks = plan.chunks().map(|chunk| (chunk, *first)).collect();
-                self.spawn(scope, &room, plan, chunks, &work, gathered)
+                let chunks = plan.chunks().zip(&mut numbers);
+                let chunks = chunks.map(|(chunk, number)| (chunk, (number, *first)));
+                self.spawn(scope, &room, plan, chunks.collect(), &work, gathered)
             })
         })?;
         for (_, _, gathered) in plans {
-            in_order(gathered)?
-                .into_iter()
-                .for_each(|(_, own)| collect(own));
+            in_order(gathered)?;
         }
         Ok(())
+    }
+}
+
+/// What came of chunks, handed on in their order: so that no more of it is kept than has to wait.
+struct InOrder<M, C> {
+    next: usize,
+    waiting: BTreeMap<usize, M>,
+    collect: C,
+}
+
+impl<M, C: FnMut(M)> InOrder<M, C> {
+    fn put(&mut self, number: usize, made: M) {
+        self.waiting.insert(number, made);
+        while let Some(made) = self.waiting.remove(&self.next) {
+            (self.collect)(made);
+            self.next += 1;
+        }
     }
 }

@@ -11,9 +11,9 @@ use super::classes::Classes;
 use super::components::Components;
 use super::index::Index;
 use super::sketches::Sketches;
-use crate::Result;
 use crate::progress::Task;
 use crate::sparse_weights::vec_with_room;
+use crate::{Error, Result};
 
 thread_local! {
     static SEEN: RefCell<Seen> = const { RefCell::new(Seen { round: 0, rounds: Vec::new() }) };
@@ -60,12 +60,17 @@ impl Join {
         steps: usize,
         above: f64,
         pool: &ThreadPool,
+        task: &Task,
     ) -> Result<Self> {
+        // Units are numbered by u32; so many more would hardly fit into any memory.
+        u32::try_from(masks.len()).map_err(|_| Error::OutOfMemory)?;
         pool.install(|| {
             let classes = Classes::new(masks)?;
+            task.check()?;
             let largest = classes.sizes.last().map_or(0, |size| *size as usize);
             let bounds = Bounds::new(above, largest)?;
             let index = Index::new(&classes, &bounds, steps)?;
+            task.check()?;
             let sketches = Sketches::new(&classes.masks, steps)?;
             Ok(Join {
                 above,

@@ -22,6 +22,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use rayon::ThreadPool;
+use rayon::prelude::*;
 
 use crate::progress::Task;
 use crate::threads;
@@ -104,9 +105,10 @@ impl Together {
         (units, steps): (UnitMasks, Vec<usize>),
         query: &CoOccurrence,
         threads: Option<NonZeroUsize>,
+        task: &Task,
     ) -> Result<Self> {
         let pool = threads::pool(threads, "temporal-vdb-join")?;
-        let join = Join::new(&units.masks, steps.len(), query.above, &pool)?;
+        let join = Join::new(&units.masks, steps.len(), query.above, &pool, task)?;
         Ok(Together {
             inner: Arc::new(Inner {
                 units,
@@ -153,7 +155,11 @@ impl Together {
     pub async fn groups(&self, progress: &Progress) -> Result<Vec<Group>> {
         self.run(progress, |inner, task| {
             let groups = inner.join.groups(&inner.pool, task)?;
-            Ok(groups.iter().map(|group| inner.group(group)).collect())
+            let counts = || vec![0u32; inner.steps.len()];
+            let groups = groups.par_iter().map_init(counts, |counts, members| {
+                task.check().map(|()| inner.group(members, counts))
+            });
+            inner.pool.install(|| groups.collect())
         })
         .await
     }
@@ -170,20 +176,28 @@ impl Together {
 }
 
 impl Inner {
-    fn group(&self, members: &[u32]) -> Group {
-        let mut counts = vec![0usize; self.steps.len()];
-        for &member in members {
-            let steps = self.units.masks.steps(member as usize);
-            steps.for_each(|step| counts[step] += 1);
+    /// `counts` is room for each step, all 0, and is left so.
+    fn group(&self, members: &[u32], counts: &mut [u32]) -> Group {
+        let times = || {
+            let members = members.iter();
+            members.flat_map(|&member| self.units.masks.steps(member as usize))
+        };
+        let half = members.len() as u32 / 2;
+        let mut steps = Vec::new();
+        for step in times() {
+            counts[step] += 1;
+            if counts[step] == half + 1 {
+                steps.push(self.steps[step]);
+            }
         }
-        let most = self.steps.iter().zip(counts);
-        let most = most.filter(|(_, count)| 2 * count > members.len());
+        times().for_each(|step| counts[step] = 0);
+        steps.sort_unstable();
         Group {
             units: members
                 .iter()
                 .map(|&member| self.units.units[member as usize])
                 .collect(),
-            steps: most.map(|(&step, _)| step).collect(),
+            steps,
         }
     }
 }

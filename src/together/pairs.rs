@@ -7,6 +7,9 @@ use super::{Inner, jaccard};
 use crate::progress::Task;
 use crate::{Error, Progress, Result, Unit, blocking};
 
+/// Pairs after which it is asked whether anyone still waits for them.
+const BATCH: usize = 1 << 16;
+
 /// Two units that change together.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pair {
@@ -66,7 +69,9 @@ impl Cursor {
         let mut pairs = Vec::new();
         while pairs.len() < most {
             if self.at < self.found.len() {
+                let most = most.min(pairs.len() + BATCH);
                 self.expand(inner, most, &mut pairs)?;
+                task.check()?;
                 continue;
             }
             task.check()?;

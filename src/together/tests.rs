@@ -8,6 +8,7 @@ use super::join::Join;
 use super::masks::WORD_STEPS;
 use super::{TimeMasks, jaccard};
 use crate::Progress;
+use crate::progress::Task;
 use crate::threads;
 
 type Sets = Vec<Vec<usize>>;
@@ -67,7 +68,7 @@ fn groups_of(pairs: &Scores, units: usize) -> Vec<Vec<u32>> {
 
 fn assert_joined(sets: &Sets, steps: usize, above: f64, threads: usize) {
     let pool = threads::pool(std::num::NonZeroUsize::new(threads), "test").unwrap();
-    let join = Join::new(&masks(sets), steps, above, &pool).unwrap();
+    let join = Join::new(&masks(sets), steps, above, &pool, &Task::default()).unwrap();
     let expected = all_pairs(sets, above);
 
     let mut found = Scores::new();
@@ -164,7 +165,7 @@ fn sets_that_share_some_words_only() {
 fn a_join_is_cancelled() {
     let sets: Sets = (0..500).map(|i| vec![i, i + 1, i + 2, i + 3]).collect();
     let pool = threads::pool(None, "test").unwrap();
-    let join = Join::new(&masks(&sets), 600, 0.5, &pool).unwrap();
+    let join = Join::new(&masks(&sets), 600, 0.5, &pool, &Task::default()).unwrap();
     let progress = Progress::default();
     let (_stopper, task) = progress.begin();
     assert_eq!(join.count(&pool, &task).unwrap(), 499);

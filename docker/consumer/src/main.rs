@@ -8,7 +8,6 @@
 //! ```
 
 use std::error::Error;
-use std::fmt::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -117,11 +116,11 @@ impl Service {
             }
             ["history", row, col] => {
                 let (row, col) = (row.parse()?, col.parse()?);
-                let mut text = String::new();
-                for (step, value) in self.layer.weight_history(row, col).await? {
-                    write!(text, "{step}:{value} ")?;
-                }
-                Ok(text)
+                let history = self.layer.weight_history(row, col).await?;
+                let entries = history
+                    .iter()
+                    .map(|(step, weight)| format!("{step}:{weight}"));
+                Ok(entries.collect::<Vec<_>>().join(" "))
             }
             _ => Err("adapt ROW COL DELTA, at STEP ROW COL or history ROW COL".into()),
         }

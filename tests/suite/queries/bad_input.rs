@@ -166,6 +166,41 @@ async fn questions_are_followed_and_cancelled() {
     }
 }
 
+/// Tiles in which nothing had changed were counted as to be done, but in a store never as done.
+#[tokio::test]
+async fn still_tiles_are_done_too() {
+    let store = TemporalStore::in_memory(StoreOptions::default()).unwrap();
+    let stored = store.create_layer("w", Dtype::F32, 4, 700).await.unwrap();
+    let grid = OpenVdbStorage::new("w", 4, 700).unwrap();
+    let layers: [Box<dyn TemporalQueries>; 2] = [Box::new(stored), Box::new(grid)];
+    for layer in layers {
+        for t in 1..4 {
+            let changes = Delta::from_triplets(4, 700, [(0, 300, 1.0)]).unwrap();
+            layer.store_changes(t, &changes).await.unwrap();
+        }
+        for question in 0..3 {
+            let told = Arc::new(Mutex::new((0, 1u64)));
+            let seen = Arc::clone(&told);
+            let tell = move |done: u64, total: u64| {
+                let mut told = seen.lock().unwrap();
+                *told = (done.max(told.0), total);
+            };
+            let progress = Progress::new(tell);
+            let query = match question {
+                0 => CoOccurrence::default().at(2),
+                _ => CoOccurrence::default(),
+            };
+            if question < 2 {
+                layer.together(&query, &progress).await.unwrap();
+            } else {
+                layer.evolution(0..=9, 3, &progress).await.unwrap();
+            }
+            let (done, total) = *told.lock().unwrap();
+            assert!(done == total && total >= 6, "{question}: {done} of {total}");
+        }
+    }
+}
+
 /// What is dropped is done for nobody: its work ends, and nobody else's.
 #[tokio::test]
 async fn a_dropped_question_stops() {
@@ -233,6 +268,10 @@ async fn layers_that_are_not_there_or_no_matrices() {
         let error = ask(name).await.unwrap_err();
         assert!(matches!(error, Error::NotAMatrix { .. }), "{error}");
     }
+    let twice = ["bias".to_owned(), "bias".to_owned()];
+    let twice = store.evolution(Some(&twice), 0..=9, 3, &progress).await;
+    let twice = twice.unwrap();
+    assert_eq!((twice.layers.len(), twice.model.changes), (1, 300));
     let model = store.evolution(None, 0..=9, 3, &progress).await.unwrap();
     let names: Vec<_> = model.layers.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["fc1.weight", "bias"]);

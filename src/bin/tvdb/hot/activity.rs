@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Error, Result, anyhow};
 use globset::Glob;
 use temporal_vdb::{Evolution, ModelEvolution, TemporalStore, Unit};
 
@@ -31,6 +31,12 @@ pub(super) struct Hot<'a> {
     pub(super) own: Evolution,
 }
 
+/// None of the layers that are meant is a matrix over time.
+pub(crate) fn no_weights() -> Error {
+    let error = anyhow!("the layers are tensors that are kept whole: no weights over time");
+    with_hint(error, "`tvdb stats` lists all layers")
+}
+
 impl Activity {
     /// Of the layers that are matrices over time and are meant; with the `top` most active weights
     /// of each.
@@ -53,8 +59,7 @@ impl Activity {
             .filter_map(|layer| Some((layer.name.clone(), Axes::of(layer)?)))
             .unzip();
         if names.is_empty() {
-            let error = anyhow!("the layers are tensors that are kept whole: no weights over time");
-            return Err(with_hint(error, "`tvdb stats` lists all layers"));
+            return Err(no_weights());
         }
         let times = times.find(store, path).await?;
         let bar = Progress::new(0);

@@ -1,6 +1,6 @@
 //! `tvdb hot`: which weights move.
 
-mod activity;
+pub(crate) mod activity;
 mod frozen;
 mod json;
 mod text;

@@ -17,7 +17,10 @@ impl Activity {
         let steps = self.steps();
         let of = format!("{} of {}", counted(all, "weight"), counted(layers, "layer"));
         let (Some(first), Some(last)) = (steps.first(), steps.last()) else {
-            return format!("{}: {of}, no step after the oldest\n", path.display());
+            return format!(
+                "{}: {of}, no step of changes in this range\n",
+                path.display()
+            );
         };
         let range = if first == last {
             first.to_string()

@@ -13,6 +13,7 @@ use super::picture::Drawing;
 use super::{axis, legend, over_steps};
 use crate::axes::Axes;
 use crate::failure::with_hint;
+use crate::hot::activity::no_weights;
 use crate::numbers::counted;
 use crate::selection::Selection;
 
@@ -46,14 +47,18 @@ impl Activity {
             Some((info.name.as_str(), axes.weights() as u64))
         });
         let weights: BTreeMap<&str, u64> = weights.collect();
-        let names: Vec<&str> = weights.keys().copied().collect();
+        let names: Vec<&str> = infos.iter().map(|info| info.name.as_str()).collect();
         selection.check(&names, "layer")?;
-        let taken = names.iter().filter(|name| selection.takes(name));
+        let taken = weights.keys().filter(|name| selection.takes(name));
         let taken: Vec<String> = taken.map(|name| (*name).to_owned()).collect();
+        if taken.is_empty() {
+            return Err(no_weights());
+        }
         let mut model = store.evolution(Some(&taken), times, 0, progress).await?;
         if model.steps.is_empty() {
             let error = anyhow!("there is no step of changes to draw");
-            let hint = "the oldest step is the base: record another one";
+            let hint =
+                "the oldest step is the base: others are needed, in the range that was asked for";
             return Err(with_hint(error, hint));
         }
         model

@@ -12,6 +12,7 @@ use temporal_vdb::{Progress, Region, TemporalLayer, TemporalQueries, TemporalSto
 use super::axis;
 use super::picture::{Drawing, TEXT, text};
 use crate::failure::wrong_usage;
+use crate::hot::activity::no_weights;
 use crate::numbers::counted;
 use crate::terminal::shortened;
 use crate::weight_layer::WeightLayer;
@@ -53,6 +54,8 @@ impl Heat {
         let (mut sums, mut weights) =
             (vec![0u64; cells.0 * cells.1], vec![0u64; cells.0 * cells.1]);
         let all = layer.axes.weights();
+        // Bands are read one after the other, of a run that may go on.
+        let times = *times.start()..=layer.stored.latest().await?.min(*times.end());
         for begin in (0..rows).step_by(BAND as usize) {
             let region = Region::new(begin..rows.min(begin + BAND), 0..cols);
             let own = layer
@@ -150,6 +153,7 @@ pub(super) async fn layer_name(store: &TemporalStore, layer: Option<&str>) -> Re
     let mut matrices = infos.iter().filter(|info| info.matrix.is_some());
     match (matrices.next(), matrices.count()) {
         (Some(only), 0) => Ok(only.name.clone()),
+        (None, _) => Err(no_weights()),
         (_, others) => {
             let count = counted(others as u64 + 1, "layer");
             let error = anyhow!("--layer is missing: the store has {count}");

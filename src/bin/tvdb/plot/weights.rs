@@ -40,7 +40,10 @@ impl Weights {
         let layer = WeightLayer::find(store, path, &name).await?;
         let places = wanted.iter().map(|indices| layer.axes.find(indices));
         let places: Vec<(i32, i32)> = places.collect::<Result<_>>()?;
-        let first = layer.stored.oldest().await?.max(*times.start());
+        let histories = layer.stored.weight_histories(&places).await?;
+        // The first entry of all is the base, as of when they were read: a run may be pruned meanwhile.
+        let oldest = histories.first().map_or(0, |history| history[0].0);
+        let first = oldest.max(*times.start());
         let last = layer.stored.latest().await?.min(*times.end());
         if last < first {
             let error = anyhow!(
@@ -50,7 +53,6 @@ impl Weights {
             );
             return Err(with_hint(error, "`tvdb stats` shows how far its steps go"));
         }
-        let histories = layer.stored.weight_histories(&places).await?;
         let lines = histories
             .into_iter()
             .zip(&places)

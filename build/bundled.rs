@@ -9,8 +9,8 @@ use crate::{fail, out_dir, run_cmake};
 const SUPPORTED: std::ops::RangeInclusive<u32> = 10..=13;
 
 /// Builds OpenVDB's core library from the source in OPENVDB_SOURCE, and returns the folder it was
-/// installed in. Nothing is fetched: its CMake files look for TBB, Blosc, zlib and (before OpenVDB
-/// 12) Boost's headers on the machine. `vendor/README.md` is for those who use it.
+/// installed in. Nothing is fetched: its CMake files look for TBB, Blosc, zlib and, for older versions,
+/// Boost's headers on the machine. `vendor/README.md` is for those who use it.
 pub(crate) fn build() -> PathBuf {
     let shared = wants_shared();
     let source = source();
@@ -51,8 +51,8 @@ pub(crate) fn build() -> PathBuf {
     );
     if !built {
         eprintln!(
-            "OpenVDB in {} did not build: see the messages above. It needs TBB, Blosc, zlib and, \
-             before OpenVDB 12, Boost (Debian, Ubuntu: apt-get install libtbb-dev libblosc-dev \
+            "OpenVDB in {} did not build: see the messages above. It needs TBB, Blosc, zlib and, if \
+             older, Boost's headers (Debian, Ubuntu: apt-get install libtbb-dev libblosc-dev \
              zlib1g-dev libboost-dev).",
             source.display()
         );

@@ -32,7 +32,8 @@ function(discovery_fail)
   string(CONCAT packages
     "  Debian, Ubuntu:  apt-get install libopenvdb-dev libtbb-dev libboost-dev\n"
     "  macOS:           brew install openvdb\n"
-    "  conda:           conda install -c conda-forge openvdb, and OPENVDB_ROOT=\$CONDA_PREFIX\n")
+    "  conda:           conda install -c conda-forge openvdb, and OPENVDB_ROOT=\$CONDA_PREFIX\n"
+    "  its source:      the feature bundled, see vendor/README.md\n")
   if(suspect_root)
     string(CONCAT advice "Set OPENVDB_ROOT to ${where},\n"
       "or unset it to use the system's OpenVDB, which comes with\n${packages}")

@@ -10,7 +10,7 @@ use crate::history::{TileRect, Tiling};
 use crate::progress::Task;
 use crate::sparse_weights::{dense_len, vec_with_room};
 use crate::threads;
-use crate::together::{TileTimes, UnitMasks};
+use crate::together::{TileTimes, UnitMasks, change_count};
 use crate::zspan::ZSpan;
 use crate::{By, CoOccurrence, Evolution, LayerEvolution, Region, Result, Unit, Voxel};
 
@@ -79,10 +79,7 @@ impl Layer {
         task: &Task,
     ) -> Result<(UnitMasks, Vec<usize>)> {
         let range = self.steps_for(query.times.clone());
-        let often = |words: &[(u32, u64)]| {
-            let bits = words.iter().map(|(_, word)| word.count_ones() as usize);
-            bits.sum::<usize>() >= query.min_changes
-        };
+        let often = |words: &[_]| change_count(words) >= query.min_changes;
         let merged = match query.at {
             None => {
                 let parts = self.masks(&range, query.by, query.min_changes, None, task)?;

@@ -15,7 +15,7 @@ use crate::evolution::{
 use crate::history::{Damage, Decoded, Element, TileSet, Tiling};
 use crate::progress::Task;
 use crate::sparse_weights::{check_inside, dense_len, vec_with_room};
-use crate::together::{CoOccurrence, TileTimes, UnitMasks};
+use crate::together::{CoOccurrence, TileTimes, UnitMasks, change_count};
 use crate::{By, Dtype, Region, Result, Unit};
 
 /// Of each tile of a chunk what has been gathered so far.
@@ -159,16 +159,16 @@ impl Store {
             };
             let Some(t) = query.at else {
                 let parts = masks(range, &all, None, query.by, query.min_changes)?;
-                let often = |words: &[(u32, u64)]| bits(words) >= query.min_changes;
-                return Ok((UnitMasks::merge(&parts, |_, words| often(words))?, steps));
+                let often = |_, words: &[_]| change_count(words) >= query.min_changes;
+                return Ok((UnitMasks::merge(&parts, often)?, steps));
             };
             let at = reader.layer.find(t)?;
             let then = masks(at..at + 1, &all, None, query.by, 0)?;
             let then = UnitMasks::merge(&then, |_, _| true)?.units;
             let (set, wanted) = Wanted::of(&tiling, &then);
             let parts = masks(range, &set, wanted.as_ref(), query.by, query.min_changes)?;
-            let keep = |unit, words: &[(u32, u64)]| {
-                bits(words) >= query.min_changes && then.binary_search(&unit).is_ok()
+            let keep = |unit, words: &[_]| {
+                change_count(words) >= query.min_changes && then.binary_search(&unit).is_ok()
             };
             Ok((UnitMasks::merge(&parts, keep)?, steps))
         })
@@ -213,13 +213,6 @@ fn layer_evolution(
 fn steps_of(reader: &Reader, range: &Range<usize>) -> Vec<usize> {
     let steps = reader.layer.steps[range.clone()].iter();
     steps.map(|step| *step as usize).collect()
-}
-
-fn bits(words: &[(u32, u64)]) -> usize {
-    words
-        .iter()
-        .map(|(_, word)| word.count_ones() as usize)
-        .sum()
 }
 
 /// Follows the weights of some tiles through a range of a layer's steps. `collect` gets what `finish`

@@ -14,7 +14,7 @@ mod units;
 
 pub(crate) use masks::{TimeMasks, jaccard};
 pub use pairs::{Pair, Pairs};
-pub(crate) use units::{TileTimes, UnitMasks};
+pub(crate) use units::{TileTimes, UnitMasks, change_count};
 
 use std::fmt;
 use std::num::NonZeroUsize;

@@ -11,6 +11,12 @@ pub(crate) struct UnitMasks {
     pub(crate) masks: TimeMasks,
 }
 
+/// At how many steps a unit changed.
+pub(crate) fn change_count(words: &[(u32, u64)]) -> usize {
+    let bits = words.iter().map(|(_, word)| word.count_ones() as usize);
+    bits.sum()
+}
+
 impl UnitMasks {
     /// Puts parts of a layer together: of a line that several of them have, it is when it changed in
     /// any. Keeps those that `keep` says so of.
@@ -99,8 +105,7 @@ impl TileTimes {
                     _ => words.push((place, bits)),
                 };
                 seen.iter().for_each(|seen| seen.words(&mut put));
-                let count: u32 = words.iter().map(|(_, word)| word.count_ones()).sum();
-                if count as usize >= least {
+                if change_count(&words) >= least {
                     let (row, col) = at(usize::from(seen[0].place));
                     made.units.push(Unit::Weight(row as i32, col as i32));
                     made.masks.push(words.iter().copied())?;

@@ -29,12 +29,14 @@ impl Discovery {
     pub(crate) fn link(&self, in_root: bool) {
         for folder in self.all("link_search") {
             println!("cargo::rustc-link-search=native={folder}");
-            if in_root {
+            if in_root && holds_shared(folder) {
                 println!("cargo::rustc-link-arg=-Wl,-rpath,{folder}");
             }
         }
         let folders: Vec<&str> = self.all("link_search").collect();
-        println!("cargo::metadata=libraries={}", folders.join(":"));
+        if !folders.is_empty() {
+            println!("cargo::metadata=libraries={}", folders.join(":"));
+        }
         for library in self.all("link_lib") {
             println!("cargo::rustc-link-lib={library}");
         }
@@ -43,4 +45,14 @@ impl Discovery {
             println!("cargo::rerun-if-changed={header}");
         }
     }
+}
+
+/// Static libraries are not looked for when a program starts.
+fn holds_shared(folder: &str) -> bool {
+    let shared = |name: &str| name.ends_with(".so") || name.ends_with(".dylib");
+    fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .any(|entry| entry.file_name().to_str().is_some_and(shared))
 }

@@ -59,6 +59,8 @@ fn watch() {
         "OPENVDB_SOURCE",
         "OPENVDB_LINKAGE",
         "DOCS_RS",
+        "CMAKE",
+        "CMAKE_PREFIX_PATH",
         "CXX",
         "CXXFLAGS",
     ] {

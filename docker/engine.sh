@@ -51,7 +51,8 @@ engine_run() {
       --format '{{range .OCIv1.Config.Entrypoint}}{{println .}}{{end}}' "$1" | grep .)
   fi
   container=$("${engine[@]}" from --pull=never "$1")
-  "${engine[@]}" run "${engine_run_options[@]}" "${options[@]}" "$container" -- \
+  # On a terminal's behalf it would end lines with a carriage return.
+  "${engine[@]}" run --terminal=false "${engine_run_options[@]}" "${options[@]}" "$container" -- \
     "${entrypoint[@]}" "${@:2}" || status=$?
   "${engine[@]}" rm "$container" >/dev/null
   return "$status"

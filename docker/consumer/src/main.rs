@@ -57,12 +57,12 @@ async fn run() -> Result<()> {
     loop {
         tokio::select! {
             connection = listener.accept() => {
+                let (connection, _) = connection?;
                 let service = Arc::clone(&service);
                 tokio::spawn(async move {
-                    if let Err(error) = service.serve(connection?.0).await {
+                    if let Err(error) = service.serve(connection).await {
                         eprintln!("live-weights: {error}");
                     }
-                    Ok::<(), std::io::Error>(())
                 });
             }
             _ = tokio::signal::ctrl_c() => return Ok(()),

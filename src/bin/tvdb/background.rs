@@ -1,4 +1,4 @@
-//! Work that blocks, off the thread that listens for Ctrl-C.
+//! Work that blocks, off the thread that listens for signals.
 
 use anyhow::{Result, anyhow};
 use tokio::task::spawn_blocking;

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
-use crate::{Dtype, MAX_STEP, Retention};
+use crate::dtype::Dtype;
+use crate::limits::MAX_STEP;
 
 /// The result of this library's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -186,8 +187,8 @@ pub enum Error {
         "'{retention}' keeps nothing: keep at least 1 step, and in each tier 1 of every 1 or more"
     )]
     KeepsNothing {
-        /// The policy given.
-        retention: Retention,
+        /// The policy given, as its text.
+        retention: String,
     },
     /// A tier whose steps the finer one before it does not keep.
     #[error(

@@ -13,9 +13,10 @@ use super::database::{Batch, Digest, KeyframeRow, LayerRow, StateRow, digest_of}
 use super::entry::{BaseState, not_a_matrix};
 use super::head::{HeadElement, HeadState, LayerHead, Matrix, chunks_mut, gather_tile, row_major};
 use super::reader::{CHUNK_TILES, WHOLE_PIECE, layer_digest};
-use crate::history::{Tiling, encode_bytes, encode_plane};
-use crate::sparse_weights::vec_with_room;
-use crate::{Error, Result, Tensor};
+use crate::coding::{encode_bytes, encode_plane};
+use crate::error::{Error, Result};
+use crate::host::vec_with_room;
+use crate::values::{Tensor, Tiling};
 
 /// Chunks of tiles that are encoded before they are written: bounds what is in memory.
 const BATCH_CHUNKS: usize = 16;

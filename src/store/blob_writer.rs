@@ -1,5 +1,5 @@
 use super::database::{Batch, Blobs};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Puts blobs that belong together, one after the other.
 pub(crate) struct BlobWriter {

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lru::LruCache;
 
 use super::database::View;
-use crate::history::Damage;
-use crate::history::dense::Codebook;
-use crate::{Error, Result};
+use crate::coding::Damage;
+use crate::coding::dense::Codebook;
+use crate::error::{Error, Result};
 
 /// How many are kept: each takes up to 500 KB, and a state has few.
 const KEPT: NonZeroUsize = NonZeroUsize::new(8).expect("not zero");

@@ -9,10 +9,12 @@ use super::entry::{BaseState, Entry, Source, check_shape};
 use super::head::{HeadElement, HeadState, Heads, LayerHead, Matrix};
 use super::note::{metadata_to_json, notes_to_json};
 use super::step::{Contribution, Recorded, StepContents};
-use crate::history::{Coder, SLAB_STEPS, TILE, TileChanges};
-use crate::lattice::Lattice;
-use crate::watch::Committed;
-use crate::{Delta, Dtype, Error, Result, SparseWeights};
+use crate::coding::{Coder, SLAB_STEPS, TileChanges};
+use crate::detect::Lattice;
+use crate::dtype::Dtype;
+use crate::error::{Error, Result};
+use crate::host::Committed;
+use crate::values::{Delta, SparseWeights, TILE};
 
 /// How a head changes once the step is committed.
 pub(crate) enum Update {
@@ -369,7 +371,7 @@ impl Store {
         rows: i32,
         cols: i32,
     ) -> Result<u32> {
-        crate::sparse_weights::check_shape(rows, cols)?;
+        crate::values::check_shape(rows, cols)?;
         if !dtype.is_weights() {
             return Err(Error::NotAMatrix {
                 name: name.to_owned(),

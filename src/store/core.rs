@@ -21,13 +21,12 @@ use super::region::dense_region;
 use super::report::{LayerInfo, ModelWeights};
 use super::settings::Settings;
 use super::state::State;
-use crate::history::Element;
-use crate::sparse_weights::check_inside;
-use crate::threads;
-use crate::watch::Watch;
-use crate::{
-    Checkpoint, Delta, DenseWeights, Dtype, Error, Layer, Region, Result, StorageOptions, Tensor,
-};
+use crate::coding::Element;
+use crate::dtype::Dtype;
+use crate::error::{Error, Result};
+use crate::grids::{Layer, StorageOptions};
+use crate::host::{Watch, threads};
+use crate::values::{Checkpoint, Delta, DenseWeights, Region, Tensor, check_inside};
 
 /// The synchronous core of [`TemporalStore`](crate::TemporalStore), whose methods say more.
 pub(crate) struct Store {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use super::database::{GroupRow, KeyframeRow};
 use super::index::{Group, LayerIndex};
-use crate::history::dense::{Codebook, DenseBlock};
-use crate::history::{Block, Coder, Damage, Element, TileSet, Tiling, decode_plane, fast};
-use crate::{Error, Result};
+use crate::coding::dense::{Codebook, DenseBlock};
+use crate::coding::{Block, Coder, Damage, Element, TileSet, decode_plane, fast};
+use crate::error::{Error, Result};
+use crate::values::Tiling;
 
 /// What has to be added up for a state, or looked through: some steps of a group.
 pub(crate) struct Part<'a> {

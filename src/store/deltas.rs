@@ -6,8 +6,9 @@ use super::core::by_width;
 use super::entry::not_a_matrix;
 use super::reader::Reader;
 use super::walk::Seen;
-use crate::history::{Coder, TileSet};
-use crate::{Delta, Result, Voxel};
+use crate::coding::{Coder, TileSet};
+use crate::error::Result;
+use crate::values::{Delta, Voxel};
 
 /// What one step changed in one chunk of tiles: (tile, place, value).
 #[derive(Default)]

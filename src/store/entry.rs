@@ -6,11 +6,11 @@ use super::core::Store;
 use super::database::LayerRow;
 use super::head::{Heads, LayerHead};
 use super::step::{Contribution, StepContents, Threshold};
-use crate::history::Tiling;
-use crate::lattice::Lattice;
-use crate::nearest::nearest;
-use crate::tensor::fold_shape;
-use crate::{Change, Delta, Error, MAX_STEP, Result, SparseWeights, Tensor};
+use crate::detect::Lattice;
+use crate::error::{Error, Result};
+use crate::host::nearest;
+use crate::limits::MAX_STEP;
+use crate::values::{Change, Delta, SparseWeights, Tensor, Tiling, fold_shape};
 
 /// What a step does to one layer, resolved: nothing can be wrong with names and shapes any more.
 pub(crate) struct Entry {

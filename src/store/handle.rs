@@ -7,7 +7,7 @@ use super::core::Store;
 use super::database::Database;
 use super::maintenance::Worker;
 use super::options::StoreOptions;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// A store and its thread for the work behind recording, which ends with it.
 pub(crate) struct Handle {

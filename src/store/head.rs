@@ -9,10 +9,11 @@ use super::commit::{TileUpdate, TileUpdates};
 use super::database::{Digest, LayerRow};
 use super::reader::CHUNK_TILES;
 use super::settings::Settings;
-use crate::history::{Element, TILE, Tiling};
-use crate::lattice::Lattice;
-use crate::sparse_weights::vec_with_room;
-use crate::{Error, Result};
+use crate::coding::Element;
+use crate::detect::Lattice;
+use crate::error::{Error, Result};
+use crate::host::vec_with_room;
+use crate::values::{TILE, Tiling};
 
 /// The latest state of every layer, and what a new step has to come after.
 pub(crate) struct Heads {

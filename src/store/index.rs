@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::database::{
     CommitRow, Digest, GapRow, GroupRow, KeyframeRow, LayerRow, StateRow, Tip, View,
 };
-use crate::nearest::nearest;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::host::nearest;
 
 /// What a store holds, without its weights: its layers and its commits. Belongs to one generation.
 pub(crate) struct Index {

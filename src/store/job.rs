@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::core::Store;
 use super::index::{Group, LONGEST_GROUP, LayerIndex};
 use super::options::{Codec, Favor};
-use crate::history::SLAB_STEPS;
+use crate::coding::SLAB_STEPS;
 
 /// Changes for each tile from which on the dense coding is tried.
 const LEAST_DENSE: u64 = 256;

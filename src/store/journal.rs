@@ -13,10 +13,10 @@ use super::head::{
     HeadElement, HeadState, Heads, LayerHead, Matrix, copy_tile, gather_tile, same_tile,
 };
 use super::reader::layer_digest;
-use crate::dense_detector::step_to;
-use crate::history::{Coder, TileChanges, Tiling, fast};
-use crate::lattice::Lattice;
-use crate::{Change, Error, Result};
+use crate::coding::{Coder, TileChanges, fast};
+use crate::detect::{Lattice, step_to};
+use crate::error::{Error, Result};
+use crate::values::{Change, Tiling};
 
 /// Runs of tiles that a step of small layers is cut into, about: enough for all threads.
 const STEP_RUNS: usize = 16;

@@ -11,8 +11,9 @@ use super::head::HeadElement;
 use super::index::{Group, LayerIndex};
 use super::options::{Codec, Favor};
 use super::reader::CHUNK_TILES;
-use crate::history::{TileSet, encode_plane};
-use crate::{Durability, Result};
+use crate::coding::{TileSet, encode_plane};
+use crate::error::Result;
+use crate::store::Durability;
 
 impl Store {
     /// Makes the last sealed step of a layer a keyframe, where that is due.

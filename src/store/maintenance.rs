@@ -7,9 +7,9 @@ use std::thread::JoinHandle;
 use super::core::Store;
 use super::index::LayerIndex;
 use super::job::Job;
-use crate::float_mode::keep_ieee;
-use crate::history::SLAB_STEPS;
-use crate::{Error, Result, freed_memory};
+use crate::coding::SLAB_STEPS;
+use crate::error::{Error, Result};
+use crate::host::{freed_memory, keep_ieee};
 
 /// Bytes of SQLite's log from which on it is copied into the file.
 const LONG_LOG: u64 = 8 << 20;

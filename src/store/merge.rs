@@ -12,9 +12,10 @@ use super::index::{Index, LayerIndex};
 use super::job::Job;
 use super::options::Codec;
 use super::work::{TileSteps, Work};
-use crate::history::dense::{Census, DenseTile};
-use crate::history::{Element, fast};
-use crate::{Durability, Result};
+use crate::coding::dense::{Census, DenseTile};
+use crate::coding::{Element, fast};
+use crate::error::Result;
+use crate::store::Durability;
 
 /// Changes that are merged side by side, and weights whose states are read for it: bounds what is
 /// in memory.

@@ -47,10 +47,11 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{
-    Checkpoint, Dtype, Error, ModelEvolution, Progress, Pruned, Result, Retention, StepStream,
-    blocking,
-};
+use crate::dtype::Dtype;
+use crate::error::{Error, Result};
+use crate::host::{Progress, StepStream, blocking};
+use crate::queries::evolution::ModelEvolution;
+use crate::values::{Checkpoint, Pruned, Retention};
 
 pub use note::Note;
 pub use options::{Codec, Durability, Favor, StoreOptions};

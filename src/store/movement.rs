@@ -9,14 +9,15 @@ use super::database::LayerRow;
 use super::entry::not_a_matrix;
 use super::reader::{Reader, WeightBits};
 use super::walk::{Needs, Visited, Walk};
-use crate::evolution::{
+use crate::coding::{Damage, Decoded, Element, TileSet};
+use crate::dtype::Dtype;
+use crate::error::Result;
+use crate::host::{Task, vec_with_room};
+use crate::queries::evolution::{
     Evolution, Gathering, LayerEvolution, ModelEvolution, TileEvolution, TileTracks,
 };
-use crate::history::{Damage, Decoded, Element, TileSet, Tiling};
-use crate::progress::Task;
-use crate::sparse_weights::{check_inside, dense_len, vec_with_room};
-use crate::together::{CoOccurrence, TileTimes, UnitMasks, change_count};
-use crate::{By, Dtype, Region, Result, Unit};
+use crate::queries::together::{CoOccurrence, TileTimes, UnitMasks, change_count};
+use crate::values::{By, Region, Tiling, Unit, check_inside, dense_len};
 
 /// Of each tile of a chunk what has been gathered so far.
 type OfTiles<T> = BTreeMap<usize, T>;

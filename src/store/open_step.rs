@@ -8,7 +8,10 @@ use super::core::Store;
 use super::database::LayerRow;
 use super::entry::check_shape;
 use super::step::{Contribution, StepContents};
-use crate::{Delta, Error, Layer, MAX_STEP, Result, StorageOptions};
+use crate::error::{Error, Result};
+use crate::grids::{Layer, StorageOptions};
+use crate::limits::MAX_STEP;
+use crate::values::Delta;
 
 /// The step that is open, of all layers that something has been accumulated for.
 pub(crate) struct OpenStep {

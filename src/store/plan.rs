@@ -8,8 +8,8 @@ use rayon::ThreadPool;
 use super::database::{Digest, KeyframeRow, digest_of};
 use super::decoder::{Decoder, Fetched, Part, Wide, run_of};
 use super::reader::CHUNK_TILES;
-use crate::Result;
-use crate::history::{Block, Damage, Element, TileSet, apply};
+use crate::coding::{Block, Damage, Element, TileSet, apply};
+use crate::error::Result;
 
 /// Chunks for each thread whose blobs have been fetched and that wait to be worked on: bounds what
 /// is in memory.

@@ -15,8 +15,9 @@ use super::merge::Merged;
 use super::options::Codec;
 use super::settings::Settings;
 use super::used_commits::UsedCommits;
-use crate::history::{SLAB_STEPS, TileSet};
-use crate::{Error, Pruned, Result, Retention};
+use crate::coding::{SLAB_STEPS, TileSet};
+use crate::error::{Error, Result};
+use crate::values::{Pruned, Retention};
 
 /// A layer of which not all steps stay.
 struct Cut {

@@ -6,9 +6,10 @@ use std::ops::RangeInclusive;
 use super::core::{Store, by_width};
 use super::entry::not_a_matrix;
 use super::walk::Seen;
-use crate::history::{Coder, Element, TileSet};
-use crate::sparse_weights::vec_with_room;
-use crate::{Delta, DenseWeights, Result, Voxel};
+use crate::coding::{Coder, Element, TileSet};
+use crate::error::Result;
+use crate::host::vec_with_room;
+use crate::values::{Delta, DenseWeights, Voxel};
 
 impl Store {
     /// The states as of several times, in their order.

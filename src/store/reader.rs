@@ -12,9 +12,10 @@ use super::decoder::{Decoder, Fetched, Part, Wide, run_of};
 use super::index::{Group, Index, LayerIndex};
 use super::plan::{Gathered, Plan, Room, in_order};
 use super::walk::Seen;
-use crate::history::{Damage, Element, TILE, TileSet, Tiling, decode_bytes};
-use crate::sparse_weights::vec_with_room;
-use crate::{Error, Result};
+use crate::coding::{Damage, Element, TileSet, decode_bytes};
+use crate::error::{Error, Result};
+use crate::host::vec_with_room;
+use crate::values::{TILE, Tiling};
 
 /// Tiles whose states make one blob of a keyframe, and that one task works on at a time. Runs of
 /// groups are powers of two of tiles, so that each lies in one such chunk or has whole ones.

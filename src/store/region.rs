@@ -1,9 +1,10 @@
 //! States of regions as values.
 
 use super::reader::Reader;
-use crate::history::{Element, TileSet};
-use crate::sparse_weights::{dense_len, vec_with_room};
-use crate::{Region, Result};
+use crate::coding::{Element, TileSet};
+use crate::error::Result;
+use crate::host::vec_with_room;
+use crate::values::{Region, dense_len};
 
 /// The values of a region after the step at a place.
 pub(super) fn dense_region<E: Element>(

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use crate::{Checkpoint, Dtype, Note};
+use crate::dtype::Dtype;
+use crate::store::Note;
+use crate::values::Checkpoint;
 
 /// The tensors of a model at one time.
 #[derive(Clone, Debug)]

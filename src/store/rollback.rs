@@ -10,7 +10,7 @@ use super::job::Job;
 use super::merge::Merged;
 use super::settings::Settings;
 use super::used_commits::UsedCommits;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 impl Store {
     /// Drops the steps of all layers after time `t`, or those of one, and says how many steps there

@@ -3,8 +3,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::database::{Batch, SettingsRow, View};
-use crate::nearest::nearest;
-use crate::{Error, Result, Retention};
+use crate::error::{Error, Result};
+use crate::host::nearest;
+use crate::values::Retention;
 
 /// What was set for a store: names of steps, and which steps stay.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -8,9 +8,10 @@ use super::decoder::Fetched;
 use super::head::{HeadElement, HeadState, Matrix};
 use super::plan::{Gathered, Plan, Room, in_order};
 use super::reader::{CHUNK_TILES, Reader};
-use crate::Result;
-use crate::history::{Element, TILE, TileSet, Tiling};
-use crate::sparse_weights::vec_with_room;
+use crate::coding::{Element, TileSet};
+use crate::error::Result;
+use crate::host::vec_with_room;
+use crate::values::{TILE, Tiling};
 
 /// The state of one whole layer while it is made, beside those of others.
 pub(crate) enum State<'a> {

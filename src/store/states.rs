@@ -7,9 +7,9 @@ use super::decoder::{Fetched, Part};
 use super::plan::Plan;
 use super::reader::Reader;
 use super::state::{copy_rows, rows_of_chunks};
-use crate::Result;
-use crate::history::{Damage, Element, TileSet, apply};
-use crate::sparse_weights::vec_with_room;
+use crate::coding::{Damage, Element, TileSet, apply};
+use crate::error::Result;
+use crate::host::vec_with_room;
 
 /// The rows of a chunk's tiles in one state, tile by tile.
 type Rows<'s, E> = Vec<&'s mut [E]>;

@@ -6,7 +6,7 @@ use super::database::View;
 use super::index::{Index, LayerIndex};
 use super::note::notes_from_json;
 use super::report::{LayerStats, StepInfo, StoreStats};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 impl Store {
     /// The retained steps, ascending.

@@ -2,8 +2,9 @@ use std::collections::BTreeMap;
 
 use super::TemporalStore;
 use super::note::Note;
-use crate::detector::{check_snapped, check_threshold};
-use crate::{Checkpoint, Delta, Error, Result, Tensor};
+use crate::detect::{check_snapped, check_threshold};
+use crate::error::{Error, Result};
+use crate::values::{Checkpoint, Delta, Tensor};
 
 /// Which changes of a weight are recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -7,11 +7,14 @@ use async_trait::async_trait;
 
 use super::core::Store;
 use super::handle::Handle;
-use crate::{
-    CoOccurrence, Delta, DenseWeights, Dtype, Error, Evolution, LayerEvolution, OpenVdbStorage,
-    Progress, Pruned, Region, Result, Retention, SparseWeights, StepStream, StorageOptions,
-    TemporalLayer, TemporalQueries, TemporalVDBStorage, Together, blocking,
-};
+use crate::dtype::Dtype;
+use crate::error::{Error, Result};
+use crate::grids::{OpenVdbStorage, StorageOptions};
+use crate::host::{Progress, StepStream, blocking};
+use crate::queries::evolution::{Evolution, LayerEvolution};
+use crate::queries::together::{CoOccurrence, Together};
+use crate::traits::{TemporalLayer, TemporalQueries, TemporalVDBStorage};
+use crate::values::{Delta, DenseWeights, Pruned, Region, Retention, SparseWeights};
 
 /// One layer of a [`TemporalStore`](crate::TemporalStore). Each call that writes is a commit of its
 /// own; [`TemporalStore::begin_step`](crate::TemporalStore::begin_step) groups layers into one.

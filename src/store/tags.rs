@@ -6,8 +6,8 @@ use super::core::Store;
 use super::database::View;
 use super::index::Index;
 use super::settings::Settings;
-use crate::tags::check_tag;
-use crate::{Error, Result, Retention};
+use crate::error::{Error, Result};
+use crate::values::{Retention, check_tag};
 
 impl Store {
     /// Names a step that some layer has.

@@ -2,7 +2,7 @@ use std::collections::HashSet;
 
 use super::database::Batch;
 use super::index::{Index, LayerIndex};
-use crate::Result;
+use crate::error::Result;
 
 /// The commits that some layer still has as a step, while layers lose steps.
 #[derive(Default)]

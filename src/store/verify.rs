@@ -1,16 +1,15 @@
 use std::collections::BTreeSet;
 
 use super::core::{Store, by_width};
-use super::database::View;
-use super::database::{Blobs, Digest, digest_of};
+use super::database::{Blobs, Digest, View, digest_of};
 use super::index::{Index, LayerIndex};
 use super::note::{metadata_from_json, notes_from_json};
 use super::reader::{Reader, layer_digest};
 use super::report::Verified;
 use super::settings::Settings;
 use super::walk::Seen;
-use crate::history::{Element, TileSet};
-use crate::{Error, Result};
+use crate::coding::{Element, TileSet};
+use crate::error::{Error, Result};
 
 /// Steps whose tiles' digests are computed in one pass over a layer.
 const PASS_STEPS: usize = 64;

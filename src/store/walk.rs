@@ -7,10 +7,10 @@ use std::sync::{Mutex, PoisonError};
 use super::decoder::{Fetched, Part};
 use super::plan::{Gathered, Plan, Room, in_order};
 use super::reader::Reader;
-use crate::Result;
-use crate::history::{
+use crate::coding::{
     Block, Coder, Decoded, Element, RawChange, SLAB_STEPS, TileSet, apply, replay,
 };
+use crate::error::Result;
 
 /// A change of one weight, as a replay comes upon it.
 pub(crate) struct Seen<E> {

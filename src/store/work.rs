@@ -8,9 +8,10 @@ use super::index::{Group, LayerIndex};
 use super::job::Job;
 use super::options::Codec;
 use super::reader::Reader;
-use crate::Result;
-use crate::history::{Coder, Element, SLAB_STEPS, TileChanges, TileSet, Tiling, apply, net};
-use crate::lattice::Lattice;
+use crate::coding::{Coder, Element, SLAB_STEPS, TileChanges, TileSet, apply, net};
+use crate::detect::Lattice;
+use crate::error::Result;
+use crate::values::Tiling;
 
 /// Changes of a sealed blob in the fast coding, about: enough to compress well, few enough for
 /// questions about one weight.

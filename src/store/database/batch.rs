@@ -11,8 +11,8 @@ use super::{
     Blobs, CommitRow, Digest, GapRow, GroupRow, KeyframeRow, LayerRow, SettingsRow, StateRow, Tip,
     View, digest_of,
 };
-use crate::Result;
-use crate::lattice::Lattice;
+use crate::detect::Lattice;
+use crate::error::Result;
 
 /// A transaction that writes. What it has put it can also read.
 pub(crate) struct Batch<'c> {

@@ -9,7 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
 
 use super::schema::{APPLICATION_ID, FORMAT_VERSION, PAGE_SIZE, TABLES};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// How long to wait for another process that is opening or closing the store.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);

@@ -20,7 +20,8 @@ pub(crate) use rows::{
 };
 pub(crate) use view::View;
 
-use crate::{Durability, Error, Result};
+use crate::error::{Error, Result};
+use crate::store::Durability;
 
 /// A store's database, and the right to write to it where there is one.
 pub(crate) struct Database {

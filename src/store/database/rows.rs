@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-use crate::history::Tiling;
-use crate::lattice::Lattice;
-use crate::tensor::fold_shape;
-use crate::{Dtype, Error, Result, Tensor};
+use crate::detect::Lattice;
+use crate::dtype::Dtype;
+use crate::error::{Error, Result};
+use crate::values::{Tensor, Tiling, fold_shape};
 
 /// A 128-bit xxh3.
 pub(crate) type Digest = [u8; 16];

@@ -8,8 +8,9 @@ use super::{
     Blobs, CommitRow, GapRow, GroupRow, KeyframeRow, LayerRow, Members, SettingsRow, StateRow, Tip,
     digest_of,
 };
-use crate::lattice::Lattice;
-use crate::{Dtype, Error, Result};
+use crate::detect::Lattice;
+use crate::dtype::Dtype;
+use crate::error::{Error, Result};
 
 /// One consistent state of a store: what is read through it belongs together. Every row is
 /// checked against its checksum.

@@ -91,6 +91,20 @@ macro_rules! element {
 element!(u16, i16);
 element!(u32, i32);
 
+/// Calls a function that is generic over the width of a layer's elements.
+macro_rules! by_width {
+    ($dtype:expr, $element:ident => $call:expr) => {
+        if $dtype.size() == 2 {
+            type $element = u16;
+            $call
+        } else {
+            type $element = u32;
+            $call
+        }
+    };
+}
+pub(crate) use by_width;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,13 +16,15 @@ mod plane;
 mod raw;
 mod replay;
 mod stream;
+mod tile_order;
 
 pub(crate) use block::{Block, SLAB_STEPS};
 pub(crate) use change::{Coder, RawChange, TileChanges};
-pub(crate) use element::Element;
+pub(crate) use element::{Element, by_width};
 pub(crate) use net::net;
-pub(crate) use plane::{decode_bytes, decode_plane, encode_bytes, encode_plane};
+pub(crate) use plane::{WHOLE_PIECE, decode_bytes, decode_plane, encode_bytes, encode_plane};
 pub(crate) use replay::{TileSet, apply, replay};
+pub(crate) use tile_order::{copy_tile, gather_tile, same_tile};
 
 /// What is wrong with bytes that cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

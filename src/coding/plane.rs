@@ -4,6 +4,9 @@
 use super::stream::{Reader, Writer};
 use super::{Decoded, Element};
 
+/// Bytes of a tensor that is kept whole in one blob.
+pub(crate) const WHOLE_PIECE: usize = 1 << 20;
+
 /// The bytes of a state of a run of tiles, in tile order. With `anchor`, a state of the same tiles
 /// that the reader has too, the zig-zag coded differences of the ordered bits.
 pub(crate) fn encode_plane<E: Element>(state: &[E], anchor: Option<&[E]>) -> Vec<u8> {

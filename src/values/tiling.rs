@@ -28,6 +28,15 @@ impl TileRect {
     pub(crate) fn len(&self) -> usize {
         self.height * self.width
     }
+
+    /// Row and column, in the layer, of the weight at a place in the tile.
+    pub(crate) fn weight(&self, place: u16) -> (i32, i32) {
+        let place = usize::from(place);
+        (
+            (self.row + place / self.width) as i32,
+            (self.col + place % self.width) as i32,
+        )
+    }
 }
 
 impl Tiling {

@@ -7,12 +7,12 @@ use rusqlite::{Connection, params};
 
 use super::rows::{codebook_sum, shape_text};
 use super::schema::PAGE_SIZE;
-use super::{
-    Blobs, CommitRow, Digest, GapRow, GroupRow, KeyframeRow, LayerRow, SettingsRow, StateRow, Tip,
-    View, digest_of,
-};
 use crate::detect::Lattice;
 use crate::error::Result;
+use crate::store::database::{
+    Blobs, CommitRow, Digest, GapRow, GroupRow, KeyframeRow, LayerRow, NewCommit, SettingsRow,
+    StateRow, Tip, View, digest_of,
+};
 
 /// A transaction that writes. What it has put it can also read.
 pub(crate) struct Batch<'c> {
@@ -46,17 +46,10 @@ impl<'c> Batch<'c> {
     }
 
     /// Appends a commit and chains it to the one before.
-    pub(crate) fn put_commit(
-        &self,
-        mut commit: CommitRow,
-        states: &[StateRow],
-    ) -> Result<CommitRow> {
+    pub(crate) fn put_commit(&self, new: NewCommit, states: &[StateRow]) -> Result<()> {
         let mut tip = self.tip.borrow_mut();
         let states = StateRow::encode(states);
-        commit.seq = tip.seq + 1;
-        commit.digest = digest_of(&states);
-        commit.before = None;
-        commit.chain = commit.chain_upon(&tip.chain);
+        let commit = CommitRow::after(&tip, new, digest_of(&states));
         self.execute(
             "INSERT INTO commits VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
@@ -76,7 +69,7 @@ impl<'c> Batch<'c> {
         tip.seq = commit.seq;
         tip.chain = commit.chain;
         tip.commits += 1;
-        Ok(commit)
+        Ok(())
     }
 
     /// Drops the commits of which `stays` says no. `commits` are all there are, in their order.

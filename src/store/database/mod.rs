@@ -15,8 +15,8 @@ use rusqlite::{Connection, TransactionBehavior};
 pub(crate) use batch::Batch;
 use connection::Lock;
 pub(crate) use rows::{
-    Blobs, CommitRow, Digest, GapRow, GroupRow, KeyframeRow, LayerRow, Members, SettingsRow,
-    StateRow, Tip, digest_of,
+    Blobs, CommitRow, Digest, GapRow, GroupRow, KeyframeRow, LayerRow, Members, NewCommit,
+    SettingsRow, StateRow, Tip, digest_of, layer_digest,
 };
 pub(crate) use view::View;
 
@@ -192,6 +192,16 @@ impl Database {
         let result = work(&Batch::new(&transaction, self.path())?)?;
         transaction.rollback().map_err(failed)?;
         Ok(result)
+    }
+
+    /// Errors: `ReadOnly`.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        match self.writer {
+            Some(_) => Ok(()),
+            None => Err(Error::ReadOnly {
+                path: self.path().to_owned(),
+            }),
+        }
     }
 
     fn writer(&self) -> Result<MutexGuard<'_, Connection>> {

@@ -17,6 +17,11 @@ pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
     xxh3_128(bytes).to_le_bytes()
 }
 
+/// The digest of a layer's state, from those of its tiles.
+pub(crate) fn layer_digest(tiles: &[Digest]) -> Digest {
+    digest_of(tiles.as_flattened())
+}
+
 /// A checksum over fields, each with its length, so that none runs into the next.
 pub(super) struct Sum(Xxh3);
 
@@ -134,6 +139,40 @@ impl LayerRow {
             && self.created <= self.oldest
     }
 
+    /// Rows and columns. Errors: `NotAMatrix` for a tensor that is kept whole.
+    pub(crate) fn matrix_shape(&self) -> Result<(i32, i32)> {
+        self.matrix.ok_or_else(|| self.not_a_matrix())
+    }
+
+    /// What a tensor that is kept whole is asked for in vain.
+    pub(crate) fn not_a_matrix(&self) -> Error {
+        Error::NotAMatrix {
+            name: self.name.clone(),
+            dtype: self.dtype,
+        }
+    }
+
+    /// Whether a shape is the matrix's. Errors: `ShapeMismatch`, `NotAMatrix`.
+    pub(crate) fn check_shape(&self, found: (i32, i32)) -> Result<()> {
+        let expected = self.matrix_shape()?;
+        if expected == found {
+            Ok(())
+        } else {
+            Err(Error::ShapeMismatch { expected, found })
+        }
+    }
+
+    /// Whether the tensor has a weight of the matrix: the short last row of a vector has none behind
+    /// its end. Errors: `OutOfShape`.
+    pub(crate) fn check_inside(&self, (row, col): (i32, i32)) -> Result<()> {
+        let shape = self.matrix.unwrap_or((1, 1));
+        if row as usize * shape.1 as usize + (col as usize) < self.elements() {
+            Ok(())
+        } else {
+            Err(Error::OutOfShape { row, col, shape })
+        }
+    }
+
     /// Elements of the tensor.
     pub(crate) fn elements(&self) -> usize {
         self.shape.iter().product()
@@ -183,6 +222,23 @@ pub(crate) struct CommitRow {
 }
 
 impl CommitRow {
+    /// The commit that comes next, with the digest of its states.
+    pub(super) fn after(tip: &Tip, new: NewCommit, digest: Digest) -> Self {
+        let mut commit = CommitRow {
+            seq: tip.seq + 1,
+            step: new.step,
+            time: new.time,
+            notes: new.notes,
+            metadata: new.metadata,
+            members: new.members,
+            digest,
+            before: None,
+            chain: tip.chain,
+        };
+        commit.chain = commit.chain_upon(&tip.chain);
+        commit
+    }
+
     /// What the chain after this commit must be.
     pub(crate) fn chain_upon(&self, before: &Digest) -> Digest {
         Sum::of("commits")
@@ -197,6 +253,18 @@ impl CommitRow {
             .bytes(&self.digest)
             .digest()
     }
+}
+
+/// A commit that has no place in the chain yet.
+#[derive(Clone, Debug)]
+pub(crate) struct NewCommit {
+    pub(crate) step: i32,
+    /// Microseconds since 1970, UTC.
+    pub(crate) time: i64,
+    /// JSON objects.
+    pub(crate) notes: String,
+    pub(crate) metadata: String,
+    pub(crate) members: Members,
 }
 
 /// The layers of a commit, ascending.

@@ -3,14 +3,14 @@ use std::path::Path;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, Row};
 
-use super::rows::{self, check_sum, codebook_sum};
-use super::{
-    Blobs, CommitRow, GapRow, GroupRow, KeyframeRow, LayerRow, Members, SettingsRow, StateRow, Tip,
-    digest_of,
-};
+use super::rows::{check_sum, codebook_sum, parse_shape};
 use crate::detect::Lattice;
 use crate::dtype::Dtype;
 use crate::error::{Error, Result};
+use crate::store::database::{
+    Blobs, CommitRow, Digest, GapRow, GroupRow, KeyframeRow, LayerRow, Members, SettingsRow,
+    StateRow, Tip, digest_of,
+};
 
 /// One consistent state of a store: what is read through it belongs together. Every row is
 /// checked against its checksum.
@@ -70,7 +70,7 @@ impl<'c> View<'c> {
             let layer = LayerRow {
                 id: row.number(0)?,
                 dtype: Dtype::from_name(&row.get::<String>(2)?).ok_or_else(damaged)?,
-                shape: rows::parse_shape(&row.get::<String>(3)?).ok_or_else(damaged)?,
+                shape: parse_shape(&row.get::<String>(3)?).ok_or_else(damaged)?,
                 matrix: (rows != 0 || cols != 0).then_some((rows, cols)),
                 created: row.number(6)?,
                 oldest: row.number(7)?,
@@ -319,7 +319,7 @@ impl Columns<'_> {
             .map_err(|_| Error::damaged(format!("a column holds {wide}, which it cannot hold")))
     }
 
-    fn digest(&self, column: usize) -> Result<rows::Digest> {
+    fn digest(&self, column: usize) -> Result<Digest> {
         let bytes: Vec<u8> = self.get(column)?;
         bytes
             .try_into()

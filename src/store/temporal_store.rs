@@ -71,7 +71,8 @@ impl TemporalStore {
             .map(Self::from)
     }
 
-    /// A new store that goes with the process. Reads and writes take turns in it.
+    /// A new store that goes with the process. A read sees it as it was when the read began, whatever is
+    /// written meanwhile.
     pub fn in_memory(options: StoreOptions) -> Result<Self> {
         Ok(Handle::in_memory(options)?.into())
     }

@@ -52,7 +52,7 @@ impl Handle {
     }
 
     pub(crate) fn in_memory(options: StoreOptions) -> Result<Self> {
-        Handle::new(Database::in_memory()?, options)
+        Handle::new(Database::in_memory(), options)
     }
 
     fn new(database: Database, options: StoreOptions) -> Result<Self> {

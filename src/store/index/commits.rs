@@ -2,7 +2,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
-use crate::store::database::{CommitRow, Digest, StateRow, Tip, View};
+use crate::store::database::{CommitRow, Digest, Snapshot, StateRow, Tip};
 
 /// Commits whose states are kept in memory: those of the journal, about.
 const KEPT_STATES: usize = 32;
@@ -16,13 +16,17 @@ pub(crate) struct Commits {
 
 impl Commits {
     /// Reads the commits up to a tip, or only those that are new upon an earlier one.
-    pub(crate) fn load(view: &View, tip: &Tip, earlier: Option<(&Tip, &Commits)>) -> Result<Self> {
+    pub(crate) fn load(
+        snapshot: &Snapshot,
+        tip: &Tip,
+        earlier: Option<(&Tip, &Commits)>,
+    ) -> Result<Self> {
         // The newest known commit is read again: is it still the same history?
         let known = earlier.filter(|(earlier, _)| {
             earlier.first_seq == tip.first_seq && (tip.first_seq..=tip.seq).contains(&earlier.seq)
         });
         if let Some((earlier, known)) = known {
-            let found = view.commits_after(earlier.seq - 1)?;
+            let found = snapshot.commits_from(earlier.seq)?;
             // If none has gone there are as many as must be.
             let same = found
                 .first()
@@ -35,7 +39,7 @@ impl Commits {
                 return Ok(Commits::of(rows));
             }
         }
-        let found = view.commits_after(i64::MIN)?;
+        let found = snapshot.commits_from(i64::MIN)?;
         check_chain(&found, tip.first_seq - 1, tip.anchor, tip)?;
         if found.len() as u64 != tip.commits {
             return Err(Error::damaged("a commit is missing"));
@@ -71,12 +75,12 @@ impl Commits {
     }
 
     /// What a commit says of its layers.
-    pub(crate) fn states(&self, view: &View, seq: i64) -> Result<Arc<Vec<StateRow>>> {
+    pub(crate) fn states(&self, snapshot: &Snapshot, seq: i64) -> Result<Arc<Vec<StateRow>>> {
         let mut kept = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(states) = kept.get(&seq) {
             return Ok(Arc::clone(states));
         }
-        let states = Arc::new(view.states(self.get(seq)?)?);
+        let states = Arc::new(snapshot.states(self.get(seq)?)?);
         if kept.len() >= KEPT_STATES {
             kept.clear();
         }

@@ -6,7 +6,7 @@ use super::layer_index::LayerIndex;
 use super::layer_key::LayerKey;
 use crate::error::{Error, Result};
 use crate::host::nearest;
-use crate::store::database::{LayerRow, Tip, View};
+use crate::store::database::{LayerRow, Snapshot, Tip};
 
 /// What a store holds, without its weights: its layers and its commits. Belongs to one generation.
 pub(crate) struct Index {
@@ -20,12 +20,12 @@ pub(crate) struct Index {
 
 impl Index {
     /// Reads the index, or takes what it can from an earlier one.
-    pub(crate) fn load(view: &View, earlier: Option<&Arc<Index>>) -> Result<Arc<Index>> {
-        let tip = view.tip()?;
+    pub(crate) fn load(snapshot: &Snapshot, earlier: Option<&Arc<Index>>) -> Result<Arc<Index>> {
+        let tip = snapshot.tip()?;
         if let Some(earlier) = earlier.filter(|earlier| earlier.tip.generation == tip.generation) {
             return Ok(Arc::clone(earlier));
         }
-        let layers: Vec<Arc<LayerRow>> = view.layers()?.into_iter().map(Arc::new).collect();
+        let layers: Vec<Arc<LayerRow>> = snapshot.layers()?.into_iter().map(Arc::new).collect();
         let dense = layers.iter().zip(0..).all(|(layer, id)| layer.id == id);
         if !dense || layers.len() != tip.layers as usize {
             return Err(Error::damaged("a layer is missing"));
@@ -36,7 +36,7 @@ impl Index {
             .collect();
         Ok(Arc::new(Index {
             commits: Commits::load(
-                view,
+                snapshot,
                 &tip,
                 earlier.map(|earlier| (&earlier.tip, &earlier.commits)),
             )?,
@@ -67,7 +67,7 @@ impl Index {
     }
 
     /// Where a layer's history is.
-    pub(crate) fn layer(&self, view: &View, id: u32) -> Result<Arc<LayerIndex>> {
+    pub(crate) fn layer(&self, snapshot: &Snapshot, id: u32) -> Result<Arc<LayerIndex>> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(layer) = loaded.get(&id) {
             return Ok(Arc::clone(layer));
@@ -75,23 +75,23 @@ impl Index {
         let layer = Arc::new(LayerIndex::load(
             Arc::clone(self.row(id)?),
             &self.commits,
-            view,
+            snapshot,
         )?);
         loaded.insert(id, Arc::clone(&layer));
         Ok(layer)
     }
 
     /// The layer that a handle is of. Errors: `NoSuchLayer`, where a rollback has taken it away.
-    pub(crate) fn layer_of(&self, view: &View, key: &LayerKey) -> Result<Arc<LayerIndex>> {
+    pub(crate) fn layer_of(&self, snapshot: &Snapshot, key: &LayerKey) -> Result<Arc<LayerIndex>> {
         key.check(self.layers.get(key.id as usize).map(|row| &**row))?;
-        self.layer(view, key.id)
+        self.layer(snapshot, key.id)
     }
 
     /// Whether any layer has a step, the bases' labels included. Errors: `Pruned`, `NoSuchStep`.
-    pub(crate) fn find_step(&self, view: &View, t: usize) -> Result<()> {
+    pub(crate) fn find_step(&self, snapshot: &Snapshot, t: usize) -> Result<()> {
         let (mut before, mut after, mut oldest) = (None, None, usize::MAX);
         for row in self.layers.iter() {
-            let layer = self.layer(view, row.id)?;
+            let layer = self.layer(snapshot, row.id)?;
             let next = layer.steps.partition_point(|step| (*step as usize) < t);
             let step = |place: usize| layer.steps.get(place).map(|step| *step as usize);
             if step(next) == Some(t) {

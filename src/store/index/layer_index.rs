@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::commits::Commits;
 use crate::error::{Error, Result};
-use crate::store::database::{GapRow, GroupRow, KeyframeRow, LayerRow, StateRow, View};
+use crate::store::database::{GapRow, GroupRow, KeyframeRow, LayerRow, Snapshot, StateRow};
 
 /// Steps of a group, at most.
 pub(crate) const LONGEST_GROUP: usize = 4096;
@@ -48,10 +48,10 @@ impl Group {
 }
 
 impl LayerIndex {
-    pub(super) fn load(row: Arc<LayerRow>, commits: &Commits, view: &View) -> Result<Self> {
+    pub(super) fn load(row: Arc<LayerRow>, commits: &Commits, snapshot: &Snapshot) -> Result<Self> {
         let id = row.id;
         let (mut steps, mut seqs) = (vec![row.oldest], vec![0]);
-        let gaps = view.gaps(id)?;
+        let gaps = snapshot.gaps(id)?;
         let possible = gaps.iter().all(|gap| gap.first <= gap.last)
             && gaps.windows(2).all(|pair| pair[0].last < pair[1].first);
         if !possible {
@@ -91,7 +91,7 @@ impl LayerIndex {
                 )));
             }
         }
-        let keyframes = view.keyframes(id)?;
+        let keyframes = snapshot.keyframes(id)?;
         let has_base = keyframes
             .first()
             .is_some_and(|keyframe| keyframe.step == row.oldest);
@@ -111,13 +111,13 @@ impl LayerIndex {
             groups: Vec::new(),
         };
         if layer.row.matrix.is_some() {
-            layer.place_groups(commits, view)?;
+            layer.place_groups(commits, snapshot)?;
         }
         Ok(layer)
     }
 
     /// Finds the steps of every group; a step without one must be a step without changes.
-    fn place_groups(&mut self, commits: &Commits, view: &View) -> Result<()> {
+    fn place_groups(&mut self, commits: &Commits, snapshot: &Snapshot) -> Result<()> {
         let missing = |layer: &LayerIndex, at: usize| {
             Error::damaged(format!(
                 "step {} of layer '{}' is missing",
@@ -125,7 +125,7 @@ impl LayerIndex {
             ))
         };
         let mut next = 1;
-        for row in view.groups(self.row.id)? {
+        for row in snapshot.groups(self.row.id)? {
             let begin = self.steps.partition_point(|step| *step < row.first).max(1);
             let end = self
                 .steps
@@ -140,12 +140,11 @@ impl LayerIndex {
             let ends = end > begin && self.steps[end - 1] == row.last;
             let possible = row.steps <= LONGEST_GROUP
                 && row.blobs.per_run.is_power_of_two()
-                && row.blobs.first >= 0
                 && (row.codebook.is_none() || self.can_be_dense(&row, hidden));
             if !(whole || cut) || !ends || begin < next || !possible {
                 return Err(missing(self, next.min(self.steps.len() - 1)));
             }
-            self.check_silent(commits, view, next..begin)?;
+            self.check_silent(commits, snapshot, next..begin)?;
             next = end;
             self.groups.push(Group {
                 row,
@@ -153,7 +152,7 @@ impl LayerIndex {
                 hidden,
             });
         }
-        self.check_silent(commits, view, next..self.steps.len())
+        self.check_silent(commits, snapshot, next..self.steps.len())
     }
 
     /// A dense group is of single tiles, and decoded from its first step to its last.
@@ -166,10 +165,15 @@ impl LayerIndex {
         uncut && row.blobs.per_run == 1
     }
 
-    fn check_silent(&self, commits: &Commits, view: &View, steps: Range<usize>) -> Result<()> {
+    fn check_silent(
+        &self,
+        commits: &Commits,
+        snapshot: &Snapshot,
+        steps: Range<usize>,
+    ) -> Result<()> {
         for at in steps {
             if self
-                .state(commits, view, at)?
+                .state(commits, snapshot, at)?
                 .is_some_and(|state| state.changes > 0)
             {
                 return Err(Error::damaged(format!(
@@ -185,14 +189,14 @@ impl LayerIndex {
     pub(crate) fn state(
         &self,
         commits: &Commits,
-        view: &View,
+        snapshot: &Snapshot,
         at: usize,
     ) -> Result<Option<StateRow>> {
         let seq = self.seqs[at];
         if seq == 0 {
             return Ok(None);
         }
-        let states = commits.states(view, seq)?;
+        let states = commits.states(snapshot, seq)?;
         let position = commits.get(seq)?.members.position(self.row.id);
         let merged = self.merged.get(&at);
         position

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
 use crate::host::nearest;
-use crate::store::database::{Batch, SettingsRow, View};
+use crate::store::database::{SettingsRow, Snapshot, Transaction};
 use crate::values::Retention;
 
 /// What was set for a store: names of steps, and which steps stay.
@@ -21,8 +21,8 @@ const STORE: &str = "store";
 const LAYERS: &str = "layers";
 
 impl Settings {
-    pub(crate) fn load(view: &View) -> Result<Self> {
-        let row = view.settings()?;
+    pub(crate) fn load(snapshot: &Snapshot) -> Result<Self> {
+        let row = snapshot.settings()?;
         Settings::parse(&row).ok_or_else(|| Error::damaged("its settings cannot be read"))
     }
 
@@ -47,7 +47,7 @@ impl Settings {
         })
     }
 
-    pub(crate) fn save(&self, batch: &Batch) -> Result<()> {
+    pub(crate) fn save(&self, transaction: &Transaction) -> Result<()> {
         let tags: Map<_, _> = self
             .tags
             .iter()
@@ -65,7 +65,7 @@ impl Settings {
                 .collect();
             retention.insert(LAYERS.to_owned(), Value::Object(layers));
         }
-        batch.put_settings(&SettingsRow {
+        transaction.put_settings(&SettingsRow {
             tags: Value::Object(tags).to_string(),
             retention: Value::Object(retention).to_string(),
         })

@@ -9,7 +9,7 @@ pub(crate) struct BlobCache {
 }
 
 struct Kept {
-    blobs: LruCache<i64, Arc<[u8]>>,
+    blobs: LruCache<u64, Arc<[u8]>>,
     bytes: usize,
 }
 
@@ -22,14 +22,14 @@ impl BlobCache {
         }
     }
 
-    pub(crate) fn get(&self, id: i64) -> Option<Arc<[u8]>> {
+    pub(crate) fn get(&self, id: u64) -> Option<Arc<[u8]>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.blobs.get(&id).cloned()
     }
 
     /// Keeps a blob, and lets go of those that were not used for the longest time. Ids are not
     /// used again, so none of them goes stale.
-    pub(crate) fn put(&self, id: i64, blob: &Arc<[u8]>) {
+    pub(crate) fn put(&self, id: u64, blob: &Arc<[u8]>) {
         // One blob must not drive out all others.
         if blob.len() > self.limit / 8 {
             return;

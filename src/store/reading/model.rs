@@ -10,7 +10,7 @@ use super::reader::Reader;
 use super::sources::Sources;
 use super::whole_state::WholeState;
 use crate::error::{Error, Result};
-use crate::store::database::{LayerRow, View};
+use crate::store::database::{LayerRow, Snapshot};
 use crate::store::index::{Index, LayerIndex};
 use crate::store::note::metadata_from_json;
 use crate::store::report::{LayerInfo, ModelWeights};
@@ -18,30 +18,30 @@ use crate::values::{Checkpoint, Tensor};
 
 impl Sources {
     pub(crate) fn layers(&self) -> Result<Vec<LayerInfo>> {
-        self.read(|view, index| {
+        self.read(|snapshot, index| {
             let rows = index.layers.iter();
-            rows.map(|row| Ok(layer_info(row, &*index.layer(view, row.id)?)))
+            rows.map(|row| Ok(layer_info(row, &*index.layer(snapshot, row.id)?)))
                 .collect()
         })
     }
 
     /// All tensors as of time `t`.
     pub(crate) fn weights_at(&self, t: usize) -> Result<ModelWeights> {
-        self.read(|view, index| self.model_at(view, index, t))
+        self.read(|snapshot, index| self.model_at(snapshot, index, t))
     }
 
     /// All tensors after step `t` itself.
     pub(crate) fn weights_at_step(&self, t: usize) -> Result<ModelWeights> {
-        self.read(|view, index| {
-            index.find_step(view, t)?;
-            self.model_at(view, index, t)
+        self.read(|snapshot, index| {
+            index.find_step(snapshot, t)?;
+            self.model_at(snapshot, index, t)
         })
     }
 
-    fn model_at(&self, view: &View, index: &Index, t: usize) -> Result<ModelWeights> {
+    fn model_at(&self, snapshot: &Snapshot, index: &Index, t: usize) -> Result<ModelWeights> {
         let mut layers = Vec::new();
         for row in index.layers.iter().filter(|row| row.created as usize <= t) {
-            let layer = index.layer(view, row.id)?;
+            let layer = index.layer(snapshot, row.id)?;
             let at = layer.as_of(t)?;
             layers.push((layer, at));
         }
@@ -50,7 +50,7 @@ impl Sources {
             .map(|(layer, at)| layer.steps[*at] as usize)
             .max();
         let mut tensors = Vec::with_capacity(layers.len());
-        for ((layer, _), state) in layers.iter().zip(self.states_at(view, index, &layers)?) {
+        for ((layer, _), state) in layers.iter().zip(self.states_at(snapshot, index, &layers)?) {
             tensors.push(tensor_of(&layer.row, state.to_bytes(&layer.row)));
         }
         let Some(timestep) = timestep else {
@@ -75,13 +75,13 @@ impl Sources {
     /// The states of some whole layers, each after the step at a place, made side by side.
     pub(crate) fn states_at(
         &self,
-        view: &View,
+        snapshot: &Snapshot,
         index: &Index,
         layers: &[(Arc<LayerIndex>, usize)],
     ) -> Result<Vec<LayerState>> {
         let readers: Vec<Reader> = layers
             .iter()
-            .map(|(layer, _)| self.reader(view, index, layer))
+            .map(|(layer, _)| self.reader(snapshot, index, layer))
             .collect();
         let mut states = Vec::with_capacity(layers.len());
         for (reader, (_, at)) in readers.iter().zip(layers) {

@@ -81,7 +81,7 @@ impl Sources {
         top: usize,
         task: &Task,
     ) -> Result<ModelEvolution> {
-        self.read(|view, index| {
+        self.read(|snapshot, index| {
             let rows: Vec<_> = match layers {
                 None => {
                     let matrices = index.layers.iter().filter(|row| row.matrix.is_some());
@@ -97,8 +97,8 @@ impl Sources {
             rows.iter().for_each(|row| expect(task, row));
             let mut model = ModelEvolution::default();
             for row in rows {
-                let layer = index.layer(view, row.id)?;
-                let reader = self.reader(view, index, &layer);
+                let layer = index.layer(snapshot, row.id)?;
+                let reader = self.reader(snapshot, index, &layer);
                 let evolution = layer_evolution(&reader, times, top, task)?;
                 model.add(row.name.clone(), evolution);
             }

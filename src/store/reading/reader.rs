@@ -12,14 +12,16 @@ use super::plan::{Gathered, Plan, in_order};
 use crate::coding::{Damage, Element, TileSet, WHOLE_PIECE, decode_bytes};
 use crate::error::{Error, Result};
 use crate::host::vec_with_room;
-use crate::store::database::{Blobs, Digest, GroupRow, KeyframeRow, View, digest_of, layer_digest};
+use crate::store::database::{
+    BlobOwner, Blobs, Digest, GroupRow, KeyframeRow, Snapshot, digest_of, layer_digest,
+};
 use crate::store::index::{Group, Index, LayerIndex};
 use crate::values::Tiling;
 
 /// Answers questions about one layer in one consistent state of the store.
 #[derive(Clone, Copy)]
 pub(crate) struct Reader<'a> {
-    pub(crate) view: &'a View<'a>,
+    pub(crate) snapshot: &'a Snapshot<'a>,
     pub(crate) index: &'a Index,
     pub(crate) layer: &'a LayerIndex,
     /// `None` for those who read everything once.
@@ -75,7 +77,7 @@ impl<'a> Reader<'a> {
         if plan.set.tiles().len() < self.tiling().count() {
             return Ok(());
         }
-        match self.layer.state(&self.index.commits, self.view, at)? {
+        match self.layer.state(&self.index.commits, self.snapshot, at)? {
             Some(expected) if expected.digest != layer_digest(tiles) => {
                 Err(Error::damaged(format!(
                     "layer '{}' at step {} is not what was recorded: its digest differs",
@@ -101,7 +103,7 @@ impl<'a> Reader<'a> {
                 .map_err(|damage| self.decoder().damaged_frame(keyframe, damage))?;
             bytes.extend(piece);
         }
-        let expected = self.layer.state(&self.index.commits, self.view, at)?;
+        let expected = self.layer.state(&self.index.commits, self.snapshot, at)?;
         if bytes.len() != self.layer.row.raw_bytes()
             || expected.is_some_and(|expected| expected.digest != digest_of(&bytes))
         {
@@ -159,7 +161,7 @@ impl<'a> Reader<'a> {
             parts.push(Part {
                 group,
                 codebook: codebook
-                    .map(|id| self.codebooks.get(self.view, id))
+                    .map(|id| self.codebooks.get(self.snapshot, id))
                     .transpose()?,
                 steps,
             });
@@ -295,39 +297,39 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn block_blob(&self, row: &GroupRow, run: usize) -> Result<Arc<[u8]>> {
-        let sum = |data: &[u8]| GroupRow::blob_sum(row.layer, row.first, row.last, run, data);
-        self.blob(&row.blobs, run, sum)
-            .map_err(|damage| self.decoder().damaged(row, damage))?
+        let damaged = |damage| self.decoder().damaged(row, damage);
+        self.blob(&row.blobs, row.owner(), run, damaged)
     }
 
     pub(crate) fn keyframe_blob(&self, row: &KeyframeRow, run: usize) -> Result<Arc<[u8]>> {
-        let sum = |data: &[u8]| KeyframeRow::blob_sum(row.layer, row.step, run, data);
-        self.blob(&row.blobs, run, sum)
-            .map_err(|damage| self.decoder().damaged_frame(row, damage))?
+        let damaged = |damage| self.decoder().damaged_frame(row, damage);
+        self.blob(&row.blobs, row.owner(), run, damaged)
     }
 
     /// A blob that is what its manifest says.
     fn blob(
         &self,
         blobs: &Blobs,
+        owner: BlobOwner,
         run: usize,
-        sum: impl Fn(&[u8]) -> u64,
-    ) -> std::result::Result<Result<Arc<[u8]>>, Damage> {
-        let expected = *blobs.sums.get(run).ok_or(Damage("it has too few blobs"))?;
-        let id = blobs.first + run as i64;
+        damaged: impl Fn(Damage) -> Error,
+    ) -> Result<Arc<[u8]>> {
+        let (id, expected) = blobs
+            .of_run(run)
+            .ok_or_else(|| damaged(Damage("it has too few blobs")))?;
         if let Some(blob) = self.cache.and_then(|cache| cache.get(id)) {
-            return Ok(Ok(blob));
+            return Ok(blob);
         }
-        let blob: Arc<[u8]> = match self.view.blob(id) {
-            Ok(blob) => blob.ok_or(Damage("a blob is missing"))?.into(),
-            Err(error) => return Ok(Err(error)),
-        };
-        if sum(&blob) != expected {
-            return Err(Damage("a blob does not match its checksum"));
+        let blob = self.snapshot.blob(id)?;
+        let blob: Arc<[u8]> = blob
+            .ok_or_else(|| damaged(Damage("a blob is missing")))?
+            .into();
+        if owner.sum(run, &blob) != expected {
+            return Err(damaged(Damage("a blob does not match its checksum")));
         }
         if let Some(cache) = self.cache {
             cache.put(id, &blob);
         }
-        Ok(Ok(blob))
+        Ok(blob)
     }
 }

@@ -10,21 +10,21 @@ use crate::values::Retention;
 impl Sources {
     /// The tags, and the steps they are at.
     pub(crate) fn tags(&self) -> Result<BTreeMap<String, usize>> {
-        self.read(|view, _| Ok(Settings::load(view)?.tags))
+        self.read(|snapshot, _| Ok(Settings::load(snapshot)?.tags))
     }
 
     /// The step that a tag is at.
     pub(crate) fn tagged(&self, name: &str) -> Result<usize> {
-        self.read(|view, _| Settings::load(view)?.find_tag(name))
+        self.read(|snapshot, _| Settings::load(snapshot)?.find_tag(name))
     }
 
     /// The policy of a layer, or the one of those that have none of their own.
     pub(crate) fn retention(&self, only: Option<&LayerKey>) -> Result<Retention> {
-        self.read(|view, index| {
-            let settings = Settings::load(view)?;
+        self.read(|snapshot, index| {
+            let settings = Settings::load(snapshot)?;
             Ok(match only {
                 Some(key) => settings
-                    .retention_of(&index.layer_of(view, key)?.row.name)
+                    .retention_of(&index.layer_of(snapshot, key)?.row.name)
                     .clone(),
                 None => settings.retention,
             })

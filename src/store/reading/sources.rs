@@ -8,7 +8,7 @@ use super::codebooks::Codebooks;
 use super::reader::Reader;
 use crate::error::Result;
 use crate::host::threads;
-use crate::store::database::{Database, View};
+use crate::store::database::{Database, Snapshot};
 use crate::store::index::{Index, LayerIndex, LayerKey};
 use crate::store::options::StoreOptions;
 
@@ -53,18 +53,18 @@ impl Sources {
     }
 
     /// Reads one consistent state of the store.
-    pub(crate) fn read<T>(&self, work: impl FnOnce(&View, &Index) -> Result<T>) -> Result<T> {
-        self.database.read(|view| {
-            let index = self.index_of(view)?;
-            work(view, &index)
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Snapshot, &Index) -> Result<T>) -> Result<T> {
+        self.database.read(|snapshot| {
+            let index = self.index_of(snapshot)?;
+            work(snapshot, &index)
         })
     }
 
-    /// The index of what `view` sees.
-    pub(crate) fn index_of(&self, view: &View) -> Result<Arc<Index>> {
+    /// The index of what `snapshot` sees.
+    pub(crate) fn index_of(&self, snapshot: &Snapshot) -> Result<Arc<Index>> {
         let kept = || self.index.lock().unwrap_or_else(PoisonError::into_inner);
         let earlier = kept().clone();
-        let index = Index::load(view, earlier.as_ref())?;
+        let index = Index::load(snapshot, earlier.as_ref())?;
         let mut kept = kept();
         let is_newer = |kept: &Arc<Index>| kept.tip.generation < index.tip.generation;
         if kept.as_ref().is_none_or(is_newer) {
@@ -75,13 +75,13 @@ impl Sources {
 
     pub(crate) fn reader<'a>(
         &'a self,
-        view: &'a View<'a>,
+        snapshot: &'a Snapshot<'a>,
         index: &'a Index,
         layer: &'a LayerIndex,
     ) -> Reader<'a> {
         Reader {
             cache: Some(&self.cache),
-            ..self.file_reader(view, index, layer)
+            ..self.file_reader(snapshot, index, layer)
         }
     }
 
@@ -89,12 +89,12 @@ impl Sources {
     /// once, or check the file.
     pub(crate) fn file_reader<'a>(
         &'a self,
-        view: &'a View<'a>,
+        snapshot: &'a Snapshot<'a>,
         index: &'a Index,
         layer: &'a LayerIndex,
     ) -> Reader<'a> {
         Reader {
-            view,
+            snapshot,
             index,
             layer,
             cache: None,
@@ -109,7 +109,7 @@ impl Sources {
         key: &LayerKey,
         work: impl FnOnce(&LayerIndex) -> Result<T>,
     ) -> Result<T> {
-        self.read(|view, index| work(&*index.layer_of(view, key)?))
+        self.read(|snapshot, index| work(&*index.layer_of(snapshot, key)?))
     }
 
     /// Asks something of one layer that its history has to be read for.
@@ -118,9 +118,9 @@ impl Sources {
         key: &LayerKey,
         work: impl FnOnce(&Reader) -> Result<T>,
     ) -> Result<T> {
-        self.read(|view, index| {
-            let layer = index.layer_of(view, key)?;
-            work(&self.reader(view, index, &layer))
+        self.read(|snapshot, index| {
+            let layer = index.layer_of(snapshot, key)?;
+            work(&self.reader(snapshot, index, &layer))
         })
     }
 

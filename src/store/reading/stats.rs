@@ -4,7 +4,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::model::layer_info;
 use super::sources::Sources;
 use crate::error::{Error, Result};
-use crate::store::database::View;
+use crate::store::database::Snapshot;
 use crate::store::index::{Index, LayerIndex};
 use crate::store::note::notes_from_json;
 use crate::store::report::{LayerStats, StepInfo, StoreStats};
@@ -17,8 +17,8 @@ impl Sources {
 
     /// Sizes.
     pub(crate) fn stats(&self) -> Result<StoreStats> {
-        let mut stats = self.read(|view, index| {
-            let steps = steps_of(view, index)?;
+        let mut stats = self.read(|snapshot, index| {
+            let steps = steps_of(snapshot, index)?;
             let mut stats = StoreStats {
                 oldest: steps.first().map(|step| step.step),
                 latest: steps.last().map(|step| step.step),
@@ -27,29 +27,29 @@ impl Sources {
             };
             let mut codebooks = BTreeSet::new();
             for row in index.layers.iter() {
-                let layer = index.layer(view, row.id)?;
-                let of_layer = add_layer(&mut stats, view, index, &layer)?;
+                let layer = index.layer(snapshot, row.id)?;
+                let of_layer = add_layer(&mut stats, snapshot, index, &layer)?;
                 stats.layers.push(of_layer);
                 let groups = layer.groups.iter();
                 codebooks.extend(groups.filter_map(|group| group.row.codebook));
             }
             for id in codebooks {
-                stats.block_bytes += view.codebook(id)?.len() as u64;
+                stats.block_bytes += snapshot.codebook(id)?.len() as u64;
             }
             Ok(stats)
         })?;
-        let sizes = self.database().file_sizes()?;
+        let sizes = self.database().sizes()?;
         stats.database_bytes = sizes.database;
         stats.log_bytes = sizes.log;
         Ok(stats)
     }
 }
 
-fn steps_of(view: &View, index: &Index) -> Result<Vec<StepInfo>> {
+fn steps_of(snapshot: &Snapshot, index: &Index) -> Result<Vec<StepInfo>> {
     // How many layers have each commit as a step.
     let mut layers: HashMap<i64, usize> = HashMap::new();
     for row in index.layers.iter() {
-        let layer = index.layer(view, row.id)?;
+        let layer = index.layer(snapshot, row.id)?;
         for at in 0..layer.steps.len() {
             *layers.entry(layer.seq(at)).or_default() += 1;
         }
@@ -83,7 +83,7 @@ fn steps_of(view: &View, index: &Index) -> Result<Vec<StepInfo>> {
 
 fn add_layer(
     stats: &mut StoreStats,
-    view: &View,
+    snapshot: &Snapshot,
     index: &Index,
     layer: &LayerIndex,
 ) -> Result<LayerStats> {
@@ -110,7 +110,7 @@ fn add_layer(
     let mut changes = 0;
     for at in 1..layer.steps.len() {
         changes += layer
-            .state(&index.commits, view, at)?
+            .state(&index.commits, snapshot, at)?
             .map_or(0, |state| state.changes);
     }
     stats.changes += changes;

@@ -5,7 +5,7 @@ use super::sources::Sources;
 use super::walk::Seen;
 use crate::coding::{Element, TileSet, by_width};
 use crate::error::{Error, Result};
-use crate::store::database::{Blobs, Digest, View, digest_of, layer_digest};
+use crate::store::database::{Blobs, Digest, Snapshot, digest_of, layer_digest};
 use crate::store::index::{Index, LayerIndex, Settings};
 use crate::store::note::{metadata_from_json, notes_from_json};
 use crate::store::report::Verified;
@@ -16,17 +16,17 @@ const PASS_STEPS: usize = 64;
 impl Sources {
     /// Reads everything and compares it with what was recorded.
     pub(crate) fn verify(&self, mut progress: impl FnMut(u64, u64)) -> Result<Verified> {
-        self.database().check_structure()?;
+        self.database().check()?;
         // Not from what is in memory, but from the file.
-        self.read(|view, _| {
-            let index = Index::load(view, None)?;
+        self.read(|snapshot, _| {
+            let index = Index::load(snapshot, None)?;
             let mut found = Verified {
                 commits: index.commits.in_order().len() as u64,
                 layers: index.layers.len() as u64,
                 ..Verified::default()
             };
             for commit in index.commits.in_order() {
-                index.commits.states(view, commit.seq)?;
+                index.commits.states(snapshot, commit.seq)?;
                 let readable = notes_from_json(&commit.notes).is_some()
                     && (commit.metadata.is_empty()
                         || metadata_from_json(&commit.metadata).is_some());
@@ -39,30 +39,30 @@ impl Sources {
             }
             let mut total = 0;
             for row in index.layers.iter() {
-                total += index.layer(view, row.id)?.steps.len() as u64;
+                total += index.layer(snapshot, row.id)?.steps.len() as u64;
             }
             let mut codebooks = BTreeSet::new();
             for row in index.layers.iter() {
-                let groups = &index.layer(view, row.id)?.groups;
+                let groups = &index.layer(snapshot, row.id)?.groups;
                 codebooks.extend(groups.iter().filter_map(|group| group.row.codebook));
             }
             for &id in &codebooks {
                 found.blobs += 1;
-                found.bytes += view.codebook(id)?.len() as u64;
+                found.bytes += snapshot.codebook(id)?.len() as u64;
             }
             let mut done = 0;
             for row in index.layers.iter() {
-                let layer = index.layer(view, row.id)?;
-                self.verify_layer(view, &index, &layer, &mut found, |steps| {
+                let layer = index.layer(snapshot, row.id)?;
+                self.verify_layer(snapshot, &index, &layer, &mut found, |steps| {
                     done += steps;
                     progress(done, total);
                 })?;
             }
-            if view.gap_count()? != index.tip.gaps {
+            if snapshot.gap_count()? != index.tip.gaps {
                 return Err(Error::damaged("a gap between steps is missing"));
             }
-            Settings::load(view)?;
-            if view.blob_count()? != found.blobs {
+            Settings::load(snapshot)?;
+            if snapshot.blob_count()? != found.blobs {
                 return Err(Error::damaged("there are blobs that belong to nothing"));
             }
             Ok(found)
@@ -71,13 +71,13 @@ impl Sources {
 
     fn verify_layer(
         &self,
-        view: &View,
+        snapshot: &Snapshot,
         index: &Index,
         layer: &LayerIndex,
         found: &mut Verified,
         mut done: impl FnMut(u64),
     ) -> Result<()> {
-        let reader = self.file_reader(view, index, layer);
+        let reader = self.file_reader(snapshot, index, layer);
         let mut count = |blobs: &Blobs, size: u64| {
             found.blobs += blobs.sums.len() as u64;
             found.bytes += size;
@@ -171,7 +171,7 @@ fn verify_steps<E: Element>(reader: &Reader, first: usize, end: usize) -> Result
 
 fn check(reader: &Reader, at: usize, changes: u64, tiles: &[Digest]) -> Result<()> {
     let layer = reader.layer;
-    let expected = layer.state(&reader.index.commits, reader.view, at)?;
+    let expected = layer.state(&reader.index.commits, reader.snapshot, at)?;
     if expected.is_some_and(|state| state.digest == layer_digest(tiles) && state.changes == changes)
     {
         return Ok(());

@@ -1,17 +1,19 @@
 use crate::error::{Error, Result};
-use crate::store::database::{Batch, Blobs};
+use crate::store::database::{BlobOwner, Blobs, Transaction};
 
 /// Puts blobs that belong together, one after the other.
 pub(crate) struct BlobWriter {
+    owner: BlobOwner,
     per_run: usize,
-    first: Option<i64>,
+    first: Option<u64>,
     bytes: u64,
     sums: Vec<u64>,
 }
 
 impl BlobWriter {
-    pub(crate) fn new(per_run: usize) -> Self {
+    pub(crate) fn new(owner: BlobOwner, per_run: usize) -> Self {
         BlobWriter {
+            owner,
             per_run,
             first: None,
             bytes: 0,
@@ -19,22 +21,17 @@ impl BlobWriter {
         }
     }
 
-    pub(crate) fn put(
-        &mut self,
-        batch: &Batch,
-        data: &[u8],
-        sum: impl Fn(usize, &[u8]) -> u64,
-    ) -> Result<()> {
-        let id = batch.put_blob(data)?;
+    pub(crate) fn put(&mut self, transaction: &Transaction, data: &[u8]) -> Result<()> {
+        let id = transaction.put_blob(data)?;
         let first = *self.first.get_or_insert(id);
         let run = self.sums.len();
-        if id != first + run as i64 {
+        if id != first + run as u64 {
             return Err(Error::Unexpected {
                 message: "blobs of two owners were mixed".to_owned(),
             });
         }
         self.bytes += data.len() as u64;
-        self.sums.push(sum(run, data));
+        self.sums.push(self.owner.sum(run, data));
         Ok(())
     }
 

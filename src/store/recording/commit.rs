@@ -11,7 +11,7 @@ use super::resolve::{BaseState, Entry, Source, resolve};
 use super::updates::Update;
 use crate::error::{Error, Result};
 use crate::host::Committed;
-use crate::store::database::{Batch, LayerRow, Members, NewCommit, StateRow};
+use crate::store::database::{LayerRow, Members, NewCommit, StateRow, Transaction};
 use crate::store::index::LayerKey;
 use crate::store::note::{metadata_to_json, notes_to_json};
 use crate::store::reading::copied;
@@ -59,7 +59,7 @@ impl Recorder {
     pub(super) fn commit_in_turn(&self, contents: StepContents) -> Result<Recorded> {
         let written = {
             let heads = self.heads()?;
-            self.write(|batch| self.write_contents(batch, &heads, contents))?
+            self.write(|transaction| self.write_contents(transaction, &heads, contents))?
         };
         self.follow(written)
     }
@@ -67,15 +67,15 @@ impl Recorder {
     /// Commits two steps: both, or with an error neither.
     fn commit_both(&self, first: StepContents, second: StepContents) -> Result<Recorded> {
         let mut heads = self.heads_mut()?;
-        let both = self.write(|batch| {
-            let first = self.write_contents(batch, &heads, first)?;
+        let both = self.write(|transaction| {
+            let first = self.write_contents(transaction, &heads, first)?;
             let step = first.recorded.step;
             heads
                 .follow(step as i32, first.updates, first.metadata)
                 .ok_or_else(|| Error::Unexpected {
                     message: format!("step {step} does not fit the layers that it was made for"),
                 })?;
-            let second = self.write_contents(batch, &heads, second)?;
+            let second = self.write_contents(transaction, &heads, second)?;
             Ok((step, first.members, second))
         });
         let (step, members, second) = match both {
@@ -142,12 +142,12 @@ impl Recorder {
                 id: key.id,
                 source: Source::Base(row, BaseState::Sparse(weights.clone())),
             };
-            self.write(|batch| {
+            self.write(|transaction| {
                 let texts = Texts {
                     notes: "{}".to_owned(),
                     metadata: String::new(),
                 };
-                self.write_step(batch, &heads, 0, vec![entry], texts)
+                self.write_step(transaction, &heads, 0, vec![entry], texts)
             })?
         };
         self.follow(written).map(|_| ())
@@ -156,7 +156,7 @@ impl Recorder {
     /// Writes a step, whose changes are against the heads.
     fn write_contents(
         &self,
-        batch: &Batch,
+        transaction: &Transaction,
         heads: &Heads,
         contents: StepContents,
     ) -> Result<Written> {
@@ -170,12 +170,12 @@ impl Recorder {
             },
         };
         drop(contents);
-        self.write_step(batch, heads, step, entries, texts)
+        self.write_step(transaction, heads, step, entries, texts)
     }
 
     fn write_step(
         &self,
-        batch: &Batch,
+        transaction: &Transaction,
         heads: &Heads,
         step: i32,
         entries: Vec<Entry>,
@@ -188,13 +188,13 @@ impl Recorder {
         for entry in entries {
             match entry.source {
                 Source::Base(row, state) => {
-                    let (update, state) = write_base(self.sources.pool(), batch, row, state)?;
+                    let (update, state) = write_base(self.sources.pool(), transaction, row, state)?;
                     states.push((entry.id, state));
                     updates.push((entry.id, update));
                 }
                 Source::Whole(tensor) => {
                     let head = &heads.layers[entry.id as usize];
-                    states.push((entry.id, write_whole(batch, head, step, &tensor)?));
+                    states.push((entry.id, write_whole(transaction, head, step, &tensor)?));
                     updates.push((entry.id, Update::Whole(copied(&tensor))));
                 }
                 source => pending.push(Entry {
@@ -203,7 +203,8 @@ impl Recorder {
                 }),
             }
         }
-        for (id, update, state) in write_groups(self.sources.pool(), batch, heads, step, &pending)?
+        for (id, update, state) in
+            write_groups(self.sources.pool(), transaction, heads, step, &pending)?
         {
             states.push((id, state));
             updates.push((id, update));
@@ -221,7 +222,7 @@ impl Recorder {
             members: Members::new(states.iter().map(|(id, _)| *id).collect()),
         };
         let states: Vec<StateRow> = states.into_iter().map(|(_, state)| state).collect();
-        batch.put_commit(commit, &states)?;
+        transaction.put_commit(commit, &states)?;
         Ok(Written {
             recorded: Recorded {
                 step: step as usize,

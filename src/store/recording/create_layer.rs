@@ -42,7 +42,7 @@ impl Recorder {
         };
         let state = zeros(&row)?;
         let key = LayerKey::of(&row)?;
-        self.write(|batch| batch.put_layer(&row))?;
+        self.write(|transaction| transaction.put_layer(&row))?;
         heads.layers.push(LayerHead {
             row,
             latest: 0,

@@ -12,37 +12,37 @@ use super::updates::Update;
 use crate::coding::{WHOLE_PIECE, by_width, encode_bytes, gather_tile};
 use crate::error::{Error, Result};
 use crate::host::vec_with_room;
-use crate::store::database::{Batch, LayerRow, StateRow, digest_of, layer_digest};
+use crate::store::database::{LayerRow, StateRow, Transaction, digest_of, layer_digest};
 use crate::store::reading::{LayerState, Matrix, StateElement, chunks_mut, copied, row_major};
 use crate::values::Tensor;
 
 /// Writes a layer with its base as a keyframe.
 pub(super) fn write_base(
     pool: &ThreadPool,
-    batch: &Batch,
+    transaction: &Transaction,
     row: LayerRow,
     state: BaseState,
 ) -> Result<(Update, StateRow)> {
-    batch.put_layer(&row)?;
-    for keyframe in batch.keyframes(row.id)? {
-        batch.drop_keyframe(&keyframe)?; // the base that this one replaces
+    transaction.put_layer(&row)?;
+    for keyframe in transaction.keyframes(row.id)? {
+        transaction.drop_keyframe(&keyframe)?; // the base that this one replaces
     }
     if row.matrix.is_none() {
         let BaseState::Tensor(tensor) = state else {
             return Err(row.not_a_matrix());
         };
-        let state = put_whole(batch, row.id, row.oldest, &tensor.data)?;
+        let state = put_whole(transaction, row.id, row.oldest, &tensor.data)?;
         return Ok((
             Update::Replace(row, LayerState::Whole(copied(&tensor))),
             state,
         ));
     }
-    by_width!(row.dtype, E => write_matrix::<E>(pool, batch, row, &state))
+    by_width!(row.dtype, E => write_matrix::<E>(pool, transaction, row, &state))
 }
 
 fn write_matrix<E: StateElement>(
     pool: &ThreadPool,
-    batch: &Batch,
+    transaction: &Transaction,
     row: LayerRow,
     state: &BaseState,
 ) -> Result<(Update, StateRow)> {
@@ -77,8 +77,8 @@ fn write_matrix<E: StateElement>(
                 });
         }),
     }
-    let (keyframe, digests) = put_keyframe(pool, batch, &row, row.oldest, &bits)?;
-    batch.put_keyframe(&keyframe)?;
+    let (keyframe, digests) = put_keyframe(pool, transaction, &row, row.oldest, &bits)?;
+    transaction.put_keyframe(&keyframe)?;
     let state = StateRow {
         changes: 0,
         digest: layer_digest(&digests),
@@ -92,7 +92,7 @@ fn write_matrix<E: StateElement>(
 
 /// Writes the content of a tensor that is kept whole, if it is another than before.
 pub(super) fn write_whole(
-    batch: &Batch,
+    transaction: &Transaction,
     head: &LayerHead,
     step: i32,
     tensor: &Tensor,
@@ -106,16 +106,21 @@ pub(super) fn write_whole(
             digest: digest_of(before),
         });
     }
-    put_whole(batch, head.row.id, step, &tensor.data)
+    put_whole(transaction, head.row.id, step, &tensor.data)
 }
 
 /// Writes the content of a tensor that is kept whole.
-pub(crate) fn put_whole(batch: &Batch, id: u32, step: i32, content: &[u8]) -> Result<StateRow> {
+pub(crate) fn put_whole(
+    transaction: &Transaction,
+    id: u32,
+    step: i32,
+    content: &[u8],
+) -> Result<StateRow> {
     let mut writer = KeyframeWriter::new(id, step, None, 1);
     for piece in content.chunks(WHOLE_PIECE) {
-        writer.put(batch, &encode_bytes(piece))?;
+        writer.put(transaction, &encode_bytes(piece))?;
     }
-    batch.put_keyframe(&writer.finish())?;
+    transaction.put_keyframe(&writer.finish())?;
     Ok(StateRow {
         changes: 0,
         digest: digest_of(content),

@@ -21,14 +21,14 @@ pub(crate) struct Heads {
 impl Heads {
     /// What a store ends with.
     pub(super) fn load(sources: &Sources) -> Result<Self> {
-        sources.read(|view, index| {
+        sources.read(|snapshot, index| {
             let mut latest = Vec::with_capacity(index.layers.len());
             for row in index.layers.iter() {
-                let layer = index.layer(view, row.id)?;
+                let layer = index.layer(snapshot, row.id)?;
                 let at = layer.steps.len() - 1;
                 latest.push((layer, at));
             }
-            let states = sources.states_at(view, index, &latest)?;
+            let states = sources.states_at(snapshot, index, &latest)?;
             let head = |((layer, at), state): (&(Arc<LayerIndex>, usize), LayerState)| LayerHead {
                 row: LayerRow::clone(&layer.row),
                 latest: layer.steps[*at],
@@ -52,7 +52,7 @@ impl Heads {
                     .commits
                     .newest_metadata(newest.unwrap_or(0) as usize)
                     .to_owned(),
-                settings: Settings::load(view)?,
+                settings: Settings::load(snapshot)?,
             })
         })
     }

@@ -12,7 +12,9 @@ use super::updates::Update;
 use crate::coding::{Coder, TileChanges, copy_tile, fast, gather_tile, same_tile};
 use crate::detect::{Lattice, step_to};
 use crate::error::{Error, Result};
-use crate::store::database::{Batch, Digest, GroupRow, StateRow, digest_of, layer_digest};
+use crate::store::database::{
+    BlobOwner, Digest, GroupRow, StateRow, Transaction, digest_of, layer_digest,
+};
 use crate::store::reading::{LayerState, Matrix};
 use crate::values::{Change, Tiling};
 
@@ -41,7 +43,7 @@ struct RunStep {
 /// encoded side by side.
 pub(super) fn write_groups(
     pool: &ThreadPool,
-    batch: &Batch,
+    transaction: &Transaction,
     heads: &Heads,
     step: i32,
     entries: &[Entry],
@@ -79,13 +81,13 @@ pub(super) fn write_groups(
         let encoded: Vec<RunStep> =
             pool.install(|| group.par_iter().map(encode).collect::<Result<_>>())?;
         for ((at, _), run) in group.iter().zip(encoded) {
-            written[*at].put(batch, entries[*at].id, step, run)?;
+            written[*at].put(transaction, entries[*at].id, step, run)?;
         }
     }
     let mut finished = Vec::with_capacity(entries.len());
     for (entry, written) in entries.iter().zip(written) {
         let head = &heads.layers[entry.id as usize];
-        finished.push(written.finish(batch, head, step)?);
+        finished.push(written.finish(transaction, head, step)?);
     }
     Ok(finished)
 }
@@ -105,32 +107,36 @@ struct WrittenLayer {
 }
 
 impl WrittenLayer {
-    fn put(&mut self, batch: &Batch, id: u32, step: i32, run: RunStep) -> Result<()> {
+    fn put(&mut self, transaction: &Transaction, id: u32, step: i32, run: RunStep) -> Result<()> {
         self.changes += run.changes;
         self.digests.extend(run.digests);
         self.tiles.push(run.tiles);
-        let sum = |run: usize, data: &[u8]| GroupRow::blob_sum(id, step, step, run, data);
         match (run.blob, &mut self.blobs) {
             (None, None) => {
                 self.skipped += 1;
                 Ok(())
             }
-            (blob, Some(blobs)) => blobs.put(batch, &blob.unwrap_or_default(), sum),
+            (blob, Some(blobs)) => blobs.put(transaction, &blob.unwrap_or_default()),
             (Some(blob), none) => {
-                let blobs = none.insert(BlobWriter::new(self.per_run));
+                let blobs = none.insert(BlobWriter::new(journal_owner(id, step), self.per_run));
                 for _ in 0..self.skipped {
-                    blobs.put(batch, &[], sum)?;
+                    blobs.put(transaction, &[])?;
                 }
-                blobs.put(batch, &blob, sum)
+                blobs.put(transaction, &blob)
             }
         }
     }
 
-    fn finish(self, batch: &Batch, head: &LayerHead, step: i32) -> Result<(u32, Update, StateRow)> {
+    fn finish(
+        self,
+        transaction: &Transaction,
+        head: &LayerHead,
+        step: i32,
+    ) -> Result<(u32, Update, StateRow)> {
         let id = head.row.id;
         let lattice = self.blobs.as_ref().and(self.lattice);
         if let Some(blobs) = self.blobs {
-            batch.put_group(&GroupRow {
+            transaction.put_group(&GroupRow {
                 layer: id,
                 first: step,
                 last: step,
@@ -155,6 +161,15 @@ impl WrittenLayer {
             digest: layer_digest(&digests),
         };
         Ok((id, Update::Tiles(self.tiles, lattice), state))
+    }
+}
+
+/// As whose the blobs of one step are known, until it is sealed.
+fn journal_owner(layer: u32, step: i32) -> BlobOwner {
+    BlobOwner::Group {
+        layer,
+        first: step,
+        last: step,
     }
 }
 

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::blob_writer::BlobWriter;
 use crate::coding::{Element, encode_plane};
 use crate::error::Result;
-use crate::store::database::{Batch, Digest, KeyframeRow, LayerRow, digest_of};
+use crate::store::database::{BlobOwner, Digest, KeyframeRow, LayerRow, Transaction, digest_of};
 use crate::store::reading::CHUNK_TILES;
 
 /// Chunks of tiles that are encoded before they are written: bounds what is in memory.
@@ -18,7 +18,7 @@ const BATCH_CHUNKS: usize = 16;
 /// its row and the digests of the tiles.
 pub(crate) fn put_keyframe<E: Element>(
     pool: &ThreadPool,
-    batch: &Batch,
+    transaction: &Transaction,
     row: &LayerRow,
     step: i32,
     bits: &[E],
@@ -40,7 +40,7 @@ pub(crate) fn put_keyframe<E: Element>(
         };
         let encoded: Vec<_> = pool.install(|| group.par_iter().map(encode).collect());
         for (blob, own) in encoded {
-            writer.put(batch, &blob)?;
+            writer.put(transaction, &blob)?;
             digests.extend(own);
         }
     }
@@ -61,15 +61,12 @@ impl KeyframeWriter {
             layer,
             step,
             anchor,
-            blobs: BlobWriter::new(per_run),
+            blobs: BlobWriter::new(BlobOwner::Keyframe { layer, step }, per_run),
         }
     }
 
-    pub(super) fn put(&mut self, batch: &Batch, blob: &[u8]) -> Result<()> {
-        let (layer, step) = (self.layer, self.step);
-        self.blobs.put(batch, blob, |run, data| {
-            KeyframeRow::blob_sum(layer, step, run, data)
-        })
+    pub(super) fn put(&mut self, transaction: &Transaction, blob: &[u8]) -> Result<()> {
+        self.blobs.put(transaction, blob)
     }
 
     /// The row that names the blobs.
@@ -128,10 +125,10 @@ impl EncodedKeyframe {
     }
 
     /// Writes the blobs, and gives the row that names them.
-    pub(crate) fn put(&self, batch: &Batch) -> Result<KeyframeRow> {
+    pub(crate) fn put(&self, transaction: &Transaction) -> Result<KeyframeRow> {
         let mut writer = KeyframeWriter::new(self.layer, self.step, self.anchor, CHUNK_TILES);
         for blob in &self.blobs {
-            writer.put(batch, blob)?;
+            writer.put(transaction, blob)?;
         }
         Ok(writer.finish())
     }

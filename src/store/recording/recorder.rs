@@ -6,7 +6,7 @@ use super::heads::Heads;
 use super::open_step::OpenStep;
 use crate::error::{Error, Result};
 use crate::host::Watch;
-use crate::store::database::Batch;
+use crate::store::database::Transaction;
 use crate::store::note::metadata_from_json;
 use crate::store::reading::{Sources, tensor_of};
 use crate::store::report::ModelWeights;
@@ -84,7 +84,7 @@ impl Recorder {
     }
 
     /// Writes in one transaction, as safely as steps are to be. The caller has the turn.
-    pub(crate) fn write<T>(&self, work: impl FnOnce(&Batch) -> Result<T>) -> Result<T> {
+    pub(crate) fn write<T>(&self, work: impl FnOnce(&Transaction) -> Result<T>) -> Result<T> {
         let durability = self.sources.options().durability;
         self.sources.database().write(durability, work)
     }

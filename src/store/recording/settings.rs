@@ -2,7 +2,7 @@
 
 use super::recorder::Recorder;
 use crate::error::{Error, Result};
-use crate::store::database::View;
+use crate::store::database::Snapshot;
 use crate::store::index::{Index, LayerKey, Settings};
 use crate::values::{Retention, check_tag};
 
@@ -10,14 +10,14 @@ impl Recorder {
     /// Names a step that some layer has.
     pub(crate) fn tag(&self, name: &str, t: usize) -> Result<()> {
         check_tag(name)?;
-        self.change_settings(|view, index, settings| {
+        self.change_settings(|snapshot, index, settings| {
             if let Some(&step) = settings.tags.get(name) {
                 return Err(Error::TagExists {
                     name: name.to_owned(),
                     step,
                 });
             }
-            index.find_step(view, t)?;
+            index.find_step(snapshot, t)?;
             settings.tags.insert(name.to_owned(), t);
             Ok(())
         })
@@ -39,10 +39,10 @@ impl Recorder {
         retention: Retention,
     ) -> Result<()> {
         retention.check()?;
-        self.change_settings(|view, index, settings| {
+        self.change_settings(|snapshot, index, settings| {
             match only {
                 Some(key) => {
-                    let name = index.layer_of(view, key)?.row.name.clone();
+                    let name = index.layer_of(snapshot, key)?.row.name.clone();
                     settings.of_layers.insert(name, retention);
                 }
                 None => {
@@ -56,14 +56,14 @@ impl Recorder {
 
     fn change_settings<T>(
         &self,
-        change: impl FnOnce(&View, &Index, &mut Settings) -> Result<T>,
+        change: impl FnOnce(&Snapshot, &Index, &mut Settings) -> Result<T>,
     ) -> Result<T> {
         let _turn = self.write_turn()?;
-        let (settings, result) = self.write(|batch| {
-            let index = self.sources.index_of(batch)?;
-            let mut settings = Settings::load(batch)?;
-            let result = change(batch, &index, &mut settings)?;
-            settings.save(batch)?;
+        let (settings, result) = self.write(|transaction| {
+            let index = self.sources.index_of(transaction)?;
+            let mut settings = Settings::load(transaction)?;
+            let result = change(transaction, &index, &mut settings)?;
+            settings.save(transaction)?;
             Ok((settings, result))
         })?;
         if let Some(heads) = self.heads_if_loaded()?.as_mut() {

@@ -5,11 +5,10 @@ use super::job::Job;
 use crate::coding::{Coder, Element, SLAB_STEPS, TileChanges, TileSet, apply, net};
 use crate::detect::Lattice;
 use crate::error::Result;
-use crate::store::database::GroupRow;
+use crate::store::database::{Blobs, GroupRow};
 use crate::store::index::{Group, LayerIndex};
 use crate::store::options::Codec;
 use crate::store::reading::{Decoder, Part, Reader, run_of};
-use crate::store::recording::BlobWriter;
 use crate::values::Tiling;
 
 /// Changes of a sealed blob in the fast coding, about: enough to compress well, few enough for
@@ -72,7 +71,7 @@ impl<'a> GroupWork<'a> {
                 changes: job.changes,
                 codebook: None,
                 lattice: lattice_of(&sources),
-                blobs: BlobWriter::new(1).finish(),
+                blobs: Blobs::none(),
             },
             sources: sources.iter().map(|group| group.row.clone()).collect(),
             steps,

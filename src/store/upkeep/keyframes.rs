@@ -24,15 +24,15 @@ impl Upkeep {
         id: u32,
         place: impl FnOnce(&LayerIndex) -> Option<usize>,
     ) -> Result<()> {
-        let made = self.sources.read(|view, index| {
-            let layer = index.layer(view, id)?;
+        let made = self.sources.read(|snapshot, index| {
+            let layer = index.layer(snapshot, id)?;
             let Some(at) = place(&layer) else {
                 return Ok(None);
             };
             if !self.keyframe_is_due(&layer, at)? {
                 return Ok(None);
             }
-            let reader = self.sources.file_reader(view, index, &layer);
+            let reader = self.sources.file_reader(snapshot, index, &layer);
             by_width!(layer.row.dtype, E => {
                 let set = TileSet::all(&layer.row.tiling());
                 let state = reader.state::<E>(at, &set)?;
@@ -52,18 +52,18 @@ impl Upkeep {
         };
         self.sources
             .database()
-            .write(Durability::Eventual, |batch| {
-                let now = batch.keyframes(id)?;
+            .write(Durability::Eventual, |transaction| {
+                let now = transaction.keyframes(id)?;
                 let has_anchor = |anchor| {
                     now.iter()
                         .any(|other| other.step == anchor && other.anchor.is_none())
                 };
-                let pruned = batch.layers()?[id as usize].oldest >= keyframe.step;
+                let pruned = transaction.layers()?[id as usize].oldest >= keyframe.step;
                 let there = now.iter().any(|other| other.step == keyframe.step);
                 if pruned || there || !keyframe.anchor.is_none_or(has_anchor) {
                     return Ok(());
                 }
-                batch.put_keyframe(&keyframe.put(batch)?)
+                transaction.put_keyframe(&keyframe.put(transaction)?)
             })
     }
 

@@ -11,7 +11,7 @@ use super::upkeep::Upkeep;
 use crate::coding::dense::{Census, DenseTile};
 use crate::coding::{Element, fast};
 use crate::error::Result;
-use crate::store::database::{Batch, GroupRow, View};
+use crate::store::database::{GroupRow, Snapshot, Transaction};
 use crate::store::index::{Index, LayerIndex};
 use crate::store::options::{Codec, Durability};
 use crate::store::reading::Sources;
@@ -62,9 +62,9 @@ impl Merged {
     }
 
     /// Whether the groups that it was made of are still there.
-    pub(super) fn is_timely(&self, batch: &Batch) -> Result<bool> {
+    pub(super) fn is_timely(&self, transaction: &Transaction) -> Result<bool> {
         for group in &self.groups {
-            let now = batch.groups(group.row.layer)?;
+            let now = transaction.groups(group.row.layer)?;
             if !group.sources.iter().all(|source| now.contains(source)) {
                 return Ok(false);
             }
@@ -73,18 +73,20 @@ impl Merged {
     }
 
     /// Puts the new groups in the place of the old ones.
-    pub(super) fn put(merged: &[Merged], batch: &Batch) -> Result<()> {
+    pub(super) fn put(merged: &[Merged], transaction: &Transaction) -> Result<()> {
         // All sources first: one may have been cut into several groups, whose places overlap it.
         for group in merged.iter().flat_map(|merged| &merged.groups) {
             for source in &group.sources {
-                batch.drop_group(source)?;
+                transaction.drop_group(source)?;
             }
         }
         for Merged { groups, codebook } in merged {
             let codebook = codebook.as_ref();
-            let codebook = codebook.map(|data| batch.put_codebook(data)).transpose()?;
+            let codebook = codebook
+                .map(|data| transaction.put_codebook(data))
+                .transpose()?;
             for group in groups {
-                group.put(batch, codebook)?;
+                group.put(transaction, codebook)?;
             }
         }
         Ok(())
@@ -92,16 +94,13 @@ impl Merged {
 }
 
 impl MergedGroup {
-    fn put(&self, batch: &Batch, codebook: Option<i64>) -> Result<()> {
+    fn put(&self, transaction: &Transaction, codebook: Option<u64>) -> Result<()> {
         let row = &self.row;
-        let mut writer = BlobWriter::new(row.blobs.per_run);
+        let mut writer = BlobWriter::new(row.owner(), row.blobs.per_run);
         for blob in &self.blobs {
-            let sum = |run: usize, data: &[u8]| {
-                GroupRow::blob_sum(row.layer, row.first, row.last, run, data)
-            };
-            writer.put(batch, blob, sum)?;
+            writer.put(transaction, blob)?;
         }
-        batch.put_group(&GroupRow {
+        transaction.put_group(&GroupRow {
             codebook: codebook.filter(|_| self.dense),
             blobs: writer.finish(),
             ..row.clone()
@@ -115,29 +114,34 @@ impl Upkeep {
     pub(super) fn merge(&self, jobs: &[Job]) -> Result<bool> {
         let merged = self
             .sources
-            .read(|view, index| self.merged(view, index, jobs))?;
+            .read(|snapshot, index| self.merged(snapshot, index, jobs))?;
         // What was committed is safe already, so this need not wait for the disk.
         self.sources
             .database()
-            .write(Durability::Eventual, |batch| {
+            .write(Durability::Eventual, |transaction| {
                 for merged in &merged {
-                    if !merged.is_timely(batch)? {
+                    if !merged.is_timely(transaction)? {
                         return Ok(false);
                     }
                 }
-                Merged::put(&merged, batch)?;
+                Merged::put(&merged, transaction)?;
                 Ok(true)
             })
     }
 
     /// The groups that jobs lead to, by the width of their weights, and by whether they are on a
     /// lattice: what comes how often differs.
-    pub(super) fn merged(&self, view: &View, index: &Index, jobs: &[Job]) -> Result<[Merged; 4]> {
-        let layers = jobs.iter().map(|job| index.layer(view, job.layer));
+    pub(super) fn merged(
+        &self,
+        snapshot: &Snapshot,
+        index: &Index,
+        jobs: &[Job],
+    ) -> Result<[Merged; 4]> {
+        let layers = jobs.iter().map(|job| index.layer(snapshot, job.layer));
         let layers: Vec<Arc<LayerIndex>> = layers.collect::<Result<_>>()?;
         let mut kinds: [Vec<GroupWork>; 4] = Default::default();
         for (layer, job) in layers.iter().zip(jobs) {
-            let work = GroupWork::new(&self.sources.file_reader(view, index, layer), job)?;
+            let work = GroupWork::new(&self.sources.file_reader(snapshot, index, layer), job)?;
             let wide = layer.row.dtype.size() > 2;
             let snapped = work.row.lattice.is_some();
             kinds[2 * usize::from(wide) + usize::from(snapped)].push(work);
@@ -145,7 +149,7 @@ impl Upkeep {
         let [narrow, narrow_snapped, wide, wide_snapped] = kinds;
         let merging = Merging {
             sources: &self.sources,
-            view,
+            snapshot,
             index,
         };
         Ok([
@@ -160,7 +164,7 @@ impl Upkeep {
 /// What making groups reads from.
 struct Merging<'a> {
     sources: &'a Sources,
-    view: &'a View<'a>,
+    snapshot: &'a Snapshot<'a>,
     index: &'a Index,
 }
 
@@ -301,7 +305,7 @@ impl Merging<'_> {
                 let at = own[0].0;
                 let reader = self
                     .sources
-                    .file_reader(self.view, self.index, works[at].layer);
+                    .file_reader(self.snapshot, self.index, works[at].layer);
                 let tiles: Vec<Range<usize>> = own.iter().map(|(_, tiles)| tiles.clone()).collect();
                 let spans = works[at].fetch::<E>(&reader, &tiles)?;
                 fetched.extend(spans.into_iter().map(|span| (at, span)));

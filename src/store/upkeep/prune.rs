@@ -11,7 +11,7 @@ use super::upkeep::Upkeep;
 use super::used_commits::UsedCommits;
 use crate::coding::{SLAB_STEPS, TileSet, by_width};
 use crate::error::{Error, Result};
-use crate::store::database::{Batch, GapRow, KeyframeRow, LayerRow, View};
+use crate::store::database::{GapRow, KeyframeRow, LayerRow, Snapshot, Transaction};
 use crate::store::index::{Group, Index, LONGEST_GROUP, LayerIndex, LayerKey, Settings};
 use crate::store::options::Codec;
 use crate::store::recording::{EncodedKeyframe, Heads, LayerHead, put_keyframe, put_whole};
@@ -40,13 +40,13 @@ enum Layers<'a> {
 }
 
 impl Layers<'_> {
-    fn of(&self, view: &View, index: &Index) -> Result<Vec<Arc<LayerIndex>>> {
+    fn of(&self, snapshot: &Snapshot, index: &Index) -> Result<Vec<Arc<LayerIndex>>> {
         let numbered = |ids: &mut dyn Iterator<Item = u32>| -> Result<_> {
-            ids.map(|id| index.layer(view, id)).collect()
+            ids.map(|id| index.layer(snapshot, id)).collect()
         };
         match self {
             Layers::All => numbered(&mut (0..index.tip.layers)),
-            Layers::One(key) => Ok(vec![index.layer_of(view, key)?]),
+            Layers::One(key) => Ok(vec![index.layer_of(snapshot, key)?]),
             Layers::Numbered(ids) => numbered(&mut ids.iter().copied()),
         }
     }
@@ -110,11 +110,11 @@ impl Upkeep {
 
     /// Applies the policies that were set to the last step. For whoever has the right to maintain.
     pub(super) fn retain_exactly(&self) -> Result<()> {
-        let due = self.sources.read(|view, index| {
-            let settings = Settings::load(view)?;
+        let due = self.sources.read(|snapshot, index| {
+            let settings = Settings::load(snapshot)?;
             let mut due = Vec::new();
             for row in index.layers.iter() {
-                let layer = index.layer(view, row.id)?;
+                let layer = index.layer(snapshot, row.id)?;
                 if settings.is_due(&row.name, &layer.steps, true) {
                     due.push(row.id);
                 }
@@ -147,21 +147,21 @@ impl Upkeep {
     ) -> Result<Pruned> {
         let _turn = self.recorder.write_turn()?;
         let (mut ids, mut new_groups) = (Vec::new(), NewGroups::new());
-        let work = |batch: &Batch| {
-            let index = self.sources.index_of(batch)?;
-            let settings = Settings::load(batch)?;
+        let work = |transaction: &Transaction| {
+            let index = self.sources.index_of(transaction)?;
+            let settings = Settings::load(transaction)?;
             let mut cuts = Vec::new();
-            for layer in layers.of(batch, &index)? {
+            for layer in layers.of(transaction, &index)? {
                 let stays = choose(&settings, &layer)?;
                 ids.push(layer.row.id);
                 cuts.push(Cut { layer, stays });
             }
-            let before = batch.pages_in_use()?;
+            let before = transaction.used_bytes()?;
             let (mut gone, mut left) = (BTreeSet::new(), BTreeSet::new());
             let mut used = UsedCommits::default();
             for row in index.layers.iter() {
                 let Some(cut) = cuts.iter().find(|cut| cut.layer.row.id == row.id) else {
-                    let layer = index.layer(batch, row.id)?;
+                    let layer = index.layer(transaction, row.id)?;
                     used.add(&layer, 0..layer.steps.len());
                     continue;
                 };
@@ -174,17 +174,17 @@ impl Upkeep {
                 .iter()
                 .filter(|cut| cut.stays.len() < cut.layer.steps.len());
             for cut in cut_short.clone() {
-                new_groups.extend(self.cut(batch, &index, cut)?);
+                new_groups.extend(self.cut(transaction, &index, cut)?);
             }
             if cut_short.count() > 0 {
-                used.drop_others(batch, &index, index.tip.layers)?;
+                used.drop_others(transaction, &index, index.tip.layers)?;
             }
-            let after = batch.pages_in_use()?;
+            let after = transaction.used_bytes()?;
             let oldest = cuts.iter().map(|cut| cut.layer.steps[cut.stays[0]]).min();
             Ok(Pruned {
                 steps: gone.difference(&left).map(|step| *step as usize).collect(),
                 oldest: oldest.unwrap_or(0) as usize,
-                freed_bytes: before.saturating_sub(after) * Batch::PAGE_BYTES,
+                freed_bytes: before.saturating_sub(after),
             })
         };
         if dry {
@@ -206,13 +206,13 @@ impl Upkeep {
         let Some(heads) = kept.as_mut() else {
             return Ok(());
         };
-        let refreshed = self.sources.read(|view, index| {
+        let refreshed = self.sources.read(|snapshot, index| {
             for head in heads
                 .layers
                 .iter_mut()
                 .filter(|head| ids.contains(&head.row.id))
             {
-                let layer = index.layer(view, head.row.id)?;
+                let layer = index.layer(snapshot, head.row.id)?;
                 head.unsealed = layer.steps.len() - layer.unsealed();
                 head.row = LayerRow::clone(&layer.row);
                 head.steps.clone_from(&layer.steps);
@@ -226,17 +226,17 @@ impl Upkeep {
     }
 
     /// Writes a layer without the steps that do not stay.
-    fn cut(&self, batch: &Batch, index: &Index, cut: &Cut) -> Result<NewGroups> {
+    fn cut(&self, transaction: &Transaction, index: &Index, cut: &Cut) -> Result<NewGroups> {
         let Cut { layer, stays } = cut;
         let oldest = layer.steps[stays[0]];
         let mut counts = HashMap::new();
         let mut new_groups = NewGroups::new();
         if layer.row.matrix.is_none() {
-            self.cut_whole(batch, index, cut)?;
+            self.cut_whole(transaction, index, cut)?;
         } else {
-            let frames = self.new_frames(batch, index, cut)?;
+            let frames = self.new_frames(transaction, index, cut)?;
             let jobs = self.merges_of(layer, stays);
-            let merged = self.merged(batch, index, &jobs)?;
+            let merged = self.merged(transaction, index, &jobs)?;
             for (last, changes) in merged.iter().flat_map(|merged| merged.counts(layer.row.id)) {
                 let job = jobs
                     .iter()
@@ -245,18 +245,18 @@ impl Upkeep {
                 counts.extend(places.zip(changes.iter().copied()));
                 new_groups.push((layer.row.id, last));
             }
-            drop_keyframes(batch, cut, &frames)?;
+            drop_keyframes(transaction, cut, &frames)?;
             for frame in &frames {
-                batch.put_keyframe(frame)?;
+                transaction.put_keyframe(frame)?;
             }
             for group in layer.groups.iter().filter(|group| group.row.last <= oldest) {
-                batch.drop_group(&group.row)?;
+                transaction.drop_group(&group.row)?;
             }
-            Merged::put(&merged, batch)?;
+            Merged::put(&merged, transaction)?;
         }
-        put_gaps(batch, cut, &counts)?;
+        put_gaps(transaction, cut, &counts)?;
         if stays[0] > 0 {
-            batch.put_layer(&LayerRow {
+            transaction.put_layer(&LayerRow {
                 oldest,
                 base: true,
                 ..LayerRow::clone(&layer.row)
@@ -269,9 +269,14 @@ impl Upkeep {
     /// another state than before and no whole keyframe already, and those that were coded upon one
     /// that goes. The first of these becomes a whole one, which the others are coded upon, so that
     /// they need not be made anew each time the base moves.
-    fn new_frames(&self, batch: &Batch, index: &Index, cut: &Cut) -> Result<Vec<KeyframeRow>> {
+    fn new_frames(
+        &self,
+        transaction: &Transaction,
+        index: &Index,
+        cut: &Cut,
+    ) -> Result<Vec<KeyframeRow>> {
         let Cut { layer, stays } = cut;
-        let reader = self.sources.file_reader(batch, index, layer);
+        let reader = self.sources.file_reader(transaction, index, layer);
         let all = TileSet::all(&layer.row.tiling());
         let mut made = Vec::new();
         by_width!(layer.row.dtype, E => {
@@ -279,7 +284,7 @@ impl Upkeep {
             let is_there = |frame: &KeyframeRow| frame.step == oldest && frame.anchor.is_none();
             if stays[0] > 0 && !layer.keyframes.iter().any(is_there) {
                 let state = reader.state::<E>(stays[0], &all)?;
-                made.push(put_keyframe(self.sources.pool(), batch, &layer.row, oldest, &state)?.0);
+                made.push(put_keyframe(self.sources.pool(), transaction, &layer.row, oldest, &state)?.0);
             }
             let mut full: Option<(i32, Vec<E>)> = None;
             for frame in &layer.keyframes {
@@ -292,7 +297,7 @@ impl Upkeep {
                 let anchor = full.as_ref().map(|(step, state)| (*step, &state[..]));
                 let pool = self.sources.pool();
                 let encoded = EncodedKeyframe::new(pool, &layer.row, layer.steps[at], &state, anchor);
-                let row = encoded.put(batch)?;
+                let row = encoded.put(transaction)?;
                 if row.anchor.is_none() {
                     full = Some((row.step, state));
                 }
@@ -432,9 +437,9 @@ impl Upkeep {
     }
 
     /// A tensor that is kept whole has its content at the steps that change it.
-    fn cut_whole(&self, batch: &Batch, index: &Index, cut: &Cut) -> Result<()> {
+    fn cut_whole(&self, transaction: &Transaction, index: &Index, cut: &Cut) -> Result<()> {
         let Cut { layer, stays } = cut;
-        let reader = self.sources.file_reader(batch, index, layer);
+        let reader = self.sources.file_reader(transaction, index, layer);
         let mut contents = Vec::new();
         let mut before = None;
         for &place in stays {
@@ -447,26 +452,26 @@ impl Upkeep {
             debug_assert!(frame.step <= layer.steps[place]);
             before = Some(place);
         }
-        drop_keyframes(batch, cut, &[])?;
+        drop_keyframes(transaction, cut, &[])?;
         for (step, content) in contents {
-            put_whole(batch, layer.row.id, step, &content)?;
+            put_whole(transaction, layer.row.id, step, &content)?;
         }
         Ok(())
     }
 }
 
 /// Drops the keyframes of steps that go, and those in whose place there are new ones.
-fn drop_keyframes(batch: &Batch, cut: &Cut, new: &[KeyframeRow]) -> Result<()> {
+fn drop_keyframes(transaction: &Transaction, cut: &Cut, new: &[KeyframeRow]) -> Result<()> {
     for frame in &cut.layer.keyframes {
         if !cut.keeps(frame.step) || new.iter().any(|new| new.step == frame.step) {
-            batch.drop_keyframe(frame)?;
+            transaction.drop_keyframe(frame)?;
         }
     }
     Ok(())
 }
 
 /// Says which commits are no steps of the layer any more, and what the next ones changed with them.
-fn put_gaps(batch: &Batch, cut: &Cut, counts: &HashMap<usize, u64>) -> Result<()> {
+fn put_gaps(transaction: &Transaction, cut: &Cut, counts: &HashMap<usize, u64>) -> Result<()> {
     let Cut { layer, stays } = cut;
     let base = layer.seq(stays[0]);
     let new: Vec<GapRow> = stays
@@ -484,8 +489,8 @@ fn put_gaps(batch: &Batch, cut: &Cut, counts: &HashMap<usize, u64>) -> Result<()
         // One that was rolled back still says that later steps of others are none of this layer.
         let is_past = gap.last < base && gap.changes.is_some();
         if is_past || new.iter().any(inside) {
-            batch.drop_gap(gap)?;
+            transaction.drop_gap(gap)?;
         }
     }
-    new.iter().try_for_each(|gap| batch.put_gap(gap))
+    new.iter().try_for_each(|gap| transaction.put_gap(gap))
 }

@@ -8,7 +8,7 @@ use super::merge::Merged;
 use super::upkeep::Upkeep;
 use super::used_commits::UsedCommits;
 use crate::error::{Error, Result};
-use crate::store::database::{Batch, GapRow, LayerRow};
+use crate::store::database::{GapRow, LayerRow, Transaction};
 use crate::store::index::{Group, Index, LayerIndex, LayerKey, Settings};
 
 impl Upkeep {
@@ -18,12 +18,12 @@ impl Upkeep {
         let _alone = self.maintenance_turn();
         let _turn = self.recorder.write_turn()?;
         let mut open = self.recorder.open_step();
-        let mut dropped = self.recorder.write(|batch| {
-            let index = self.sources.index_of(batch)?;
+        let mut dropped = self.recorder.write(|transaction| {
+            let index = self.sources.index_of(transaction)?;
             if let Some(key) = only {
-                index.layer_of(batch, key)?;
+                index.layer_of(transaction, key)?;
             }
-            let settings = Settings::load(batch)?;
+            let settings = Settings::load(transaction)?;
             let began_later = |row: &LayerRow| only.is_none() && row.created as usize > t;
             let kept = match only {
                 Some(_) => index.layers.len(),
@@ -36,7 +36,7 @@ impl Upkeep {
             let mut used = UsedCommits::default();
             let mut cuts = Vec::new();
             for row in index.layers.iter() {
-                let layer = index.layer(batch, row.id)?;
+                let layer = index.layer(transaction, row.id)?;
                 let stays = if only.is_some_and(|key| key.id != row.id) {
                     layer.steps.len()
                 } else if began_later(row) {
@@ -63,16 +63,16 @@ impl Upkeep {
             }
             let newest = used.newest();
             for (layer, stays) in cuts.iter().rev() {
-                self.cut_after(batch, &index, layer, *stays)?;
-                put_gaps_after(batch, layer, *stays, newest)?;
+                self.cut_after(transaction, &index, layer, *stays)?;
+                put_gaps_after(transaction, layer, *stays, newest)?;
             }
-            used.drop_others(batch, &index, kept as u32)?;
+            used.drop_others(transaction, &index, kept as u32)?;
             let mut remaining = settings.clone();
             for row in &index.layers[kept..] {
                 remaining.of_layers.remove(&row.name);
             }
             if remaining != settings {
-                remaining.save(batch)?;
+                remaining.save(transaction)?;
             }
             Ok(dropped)
         })?;
@@ -94,7 +94,7 @@ impl Upkeep {
     /// Writes a layer without the steps from a place on; all of it goes where that is its first.
     fn cut_after(
         &self,
-        batch: &Batch,
+        transaction: &Transaction,
         index: &Index,
         layer: &Arc<LayerIndex>,
         stays: usize,
@@ -109,7 +109,7 @@ impl Upkeep {
                 let steps = group.steps.start..stays;
                 let mut changes = 0;
                 for at in steps.clone() {
-                    let state = layer.state(&index.commits, batch, at)?;
+                    let state = layer.state(&index.commits, transaction, at)?;
                     changes += state.map_or(0, |state| state.changes);
                 }
                 let job = Job {
@@ -120,13 +120,13 @@ impl Upkeep {
                     changes,
                     compacts: group.row.level > 1,
                 };
-                Some(self.merged(batch, index, &[job])?)
+                Some(self.merged(transaction, index, &[job])?)
             }
         };
         for frame in &layer.keyframes {
             let place = layer.steps.partition_point(|step| *step < frame.step);
             if place >= stays {
-                batch.drop_keyframe(frame)?;
+                transaction.drop_keyframe(frame)?;
             }
         }
         for group in layer
@@ -134,13 +134,13 @@ impl Upkeep {
             .iter()
             .filter(|group| group.steps.start >= stays)
         {
-            batch.drop_group(&group.row)?;
+            transaction.drop_group(&group.row)?;
         }
         if let Some(merged) = rest {
-            Merged::put(&merged, batch)?;
+            Merged::put(&merged, transaction)?;
         }
         if stays == 0 {
-            batch.drop_layer(layer.row.id)?;
+            transaction.drop_layer(layer.row.id)?;
         }
         Ok(())
     }
@@ -165,7 +165,12 @@ fn check_later_layers(layers: &[Arc<LayerRow>], kept: usize, t: usize) -> Result
 
 /// Commits that stay for other layers are no steps of this one; and numbers of commits that go will
 /// be used again.
-fn put_gaps_after(batch: &Batch, layer: &LayerIndex, stays: usize, newest: i64) -> Result<()> {
+fn put_gaps_after(
+    transaction: &Transaction,
+    layer: &LayerIndex,
+    stays: usize,
+    newest: i64,
+) -> Result<()> {
     let last = match stays {
         0 => i64::MIN,
         stays => layer.seq(stays - 1),
@@ -181,12 +186,12 @@ fn put_gaps_after(batch: &Batch, layer: &LayerIndex, stays: usize, newest: i64) 
             })
         };
         if kept.as_ref() != Some(gap) {
-            batch.drop_gap(gap)?;
-            kept.iter().try_for_each(|gap| batch.put_gap(gap))?;
+            transaction.drop_gap(gap)?;
+            kept.iter().try_for_each(|gap| transaction.put_gap(gap))?;
         }
     }
     if is_cut && stays > 0 && newest > last {
-        batch.put_gap(&GapRow {
+        transaction.put_gap(&GapRow {
             layer: layer.row.id,
             first: last + 1,
             last: newest,

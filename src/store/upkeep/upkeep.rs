@@ -6,12 +6,10 @@ use super::job::Job;
 use crate::coding::SLAB_STEPS;
 use crate::error::Result;
 use crate::host::freed_memory;
+use crate::store::database::Care;
 use crate::store::index::LayerIndex;
 use crate::store::reading::Sources;
 use crate::store::recording::{Heads, Recorder};
-
-/// Bytes of the database's log from which on it is copied into the file.
-const LONG_LOG: u64 = 8 << 20;
 
 /// Unsealed steps from which on recording waits for sealing.
 const BACKLOG: usize = 8 * SLAB_STEPS;
@@ -86,10 +84,10 @@ impl Upkeep {
 
     /// What is to be merged, of each layer.
     fn jobs(&self, layers: &[u32], of_layer: impl Fn(&LayerIndex) -> Vec<Job>) -> Result<Vec<Job>> {
-        self.sources.read(|view, index| {
+        self.sources.read(|snapshot, index| {
             let mut jobs = Vec::new();
             for &id in layers {
-                jobs.extend(of_layer(&*index.layer(view, id)?));
+                jobs.extend(of_layer(&*index.layer(snapshot, id)?));
             }
             Ok(jobs)
         })
@@ -107,7 +105,7 @@ impl Upkeep {
             });
             let (now, later) = rest.split_at(within.count().max(1));
             done &= self.merge(now)?;
-            self.shorten_log()?;
+            self.sources.database().maintain(Care::Passing)?;
             rest = later;
         }
         Ok(done)
@@ -119,13 +117,6 @@ impl Upkeep {
                 let head = &mut heads.layers[job.layer as usize];
                 head.unsealed = head.unsealed.saturating_sub(job.steps.len());
             }
-        }
-        Ok(())
-    }
-
-    fn shorten_log(&self) -> Result<()> {
-        if self.sources.database().file_sizes()?.log > LONG_LOG {
-            self.sources.database().checkpoint()?;
         }
         Ok(())
     }
@@ -147,13 +138,13 @@ impl Upkeep {
     pub(crate) fn compact(&self) -> Result<()> {
         self.sources.database().check_writable()?;
         self.maintain_with(true, true)?;
-        self.sources.database().give_back()
+        self.sources.database().maintain(Care::Thorough)
     }
 
     pub(crate) fn settle(&self) -> Result<()> {
         self.sources.database().check_writable()?;
         self.maintain()?;
         freed_memory::release();
-        self.sources.database().give_back()
+        self.sources.database().maintain(Care::Thorough)
     }
 }

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use crate::error::Result;
-use crate::store::database::Batch;
+use crate::store::database::Transaction;
 use crate::store::index::{Index, LayerIndex};
 
 /// The commits that some layer still has as a step, while layers lose steps.
@@ -22,7 +22,12 @@ impl UsedCommits {
     }
 
     /// Drops all others, where so many layers stay.
-    pub(super) fn drop_others(mut self, batch: &Batch, index: &Index, layers: u32) -> Result<()> {
+    pub(super) fn drop_others(
+        mut self,
+        transaction: &Transaction,
+        index: &Index,
+        layers: u32,
+    ) -> Result<()> {
         // A step of some layers alone belongs to the checkpoint before it, whose metadata it has.
         let mut passed = None;
         for commit in index.commits.in_order() {
@@ -35,7 +40,7 @@ impl UsedCommits {
                 passed = Some((commit.seq, commit.step));
             }
         }
-        batch.drop_commits(index.commits.in_order(), |commit| {
+        transaction.drop_commits(index.commits.in_order(), |commit| {
             self.used.contains(&commit.seq)
         })
     }

@@ -6,10 +6,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Row, ToSql};
 
+use super::error::{sqlite_code, sqlite_error};
 use super::schema::{APPLICATION_ID, FORMAT_VERSION, PAGE_SIZE, TABLES};
+use super::session::Session;
 use crate::error::{Error, Result};
+use crate::store::database::backend::Table;
+use crate::store::database::rows::{SettingsRow, Tip};
 
 /// How long to wait for another process that is opening or closing the store.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -113,24 +117,32 @@ pub(super) fn create_file(path: &Path) -> Result<()> {
 }
 
 fn make(path: &Path) -> Result<()> {
-    let failed = |error| Error::sqlite(path, error);
+    let failed = |error| sqlite_error(path, error);
     let connection = Connection::open(path).map_err(failed)?;
-    create_tables(&connection).map_err(failed)?;
+    create_tables(&connection, path)?;
     connection.close().map_err(|(_, error)| failed(error))
 }
 
-pub(super) fn create_tables(connection: &Connection) -> rusqlite::Result<()> {
-    configure(connection)?;
-    connection.pragma_update(None, "page_size", PAGE_SIZE)?;
-    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-    let transaction = connection.unchecked_transaction()?;
+fn create_tables(connection: &Connection, path: &Path) -> Result<()> {
+    let failed = |error| sqlite_error(path, error);
+    configure(connection).map_err(failed)?;
+    let pragma = |name: &str, value: &dyn ToSql| connection.pragma_update(None, name, value);
+    pragma("page_size", &PAGE_SIZE).map_err(failed)?;
+    pragma("auto_vacuum", &"INCREMENTAL").map_err(failed)?;
+    let transaction = connection.unchecked_transaction().map_err(failed)?;
     for (_, definition) in TABLES {
-        transaction.execute_batch(definition)?;
+        transaction.execute_batch(definition).map_err(failed)?;
     }
-    super::batch::put_first_rows(&transaction)?;
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", FORMAT_VERSION)?;
-    transaction.commit()
+    let session = Session::new(&transaction, path);
+    session.put(
+        Table::Settings,
+        &SettingsRow::key(),
+        SettingsRow::first().to_row(),
+    )?;
+    session.put(Table::Tip, &Tip::key(), Tip::first().to_row())?;
+    pragma("application_id", &APPLICATION_ID).map_err(failed)?;
+    pragma("user_version", &FORMAT_VERSION).map_err(failed)?;
+    transaction.commit().map_err(failed)
 }
 
 /// What every connection does, whoever wrote the file.
@@ -164,7 +176,7 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection> {
         // The system allows it, so it is the file that says otherwise.
         return Err(Error::damaged("its header says that it cannot be written").in_file(path));
     }
-    let failed = |error| Error::sqlite(path, error);
+    let failed = |error| sqlite_error(path, error);
     connection
         .query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))
         .map_err(failed)?;
@@ -215,11 +227,8 @@ pub(super) fn open_for_reading(path: &Path) -> Result<(Connection, bool)> {
 }
 
 fn cannot_share(error: &Error) -> bool {
-    let Error::Database { source, .. } = error else {
-        return false;
-    };
     matches!(
-        source.sqlite_error_code(),
+        sqlite_code(error),
         Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::SystemIoFailure)
     )
 }
@@ -246,7 +255,7 @@ fn not_a_store_or(path: &Path, error: rusqlite::Error) -> Error {
         },
         // Nothing but a header that SQLite does not know is wrong with what is asked here.
         Some(ErrorCode::Unknown) => Error::damaged(error.to_string()).in_file(path),
-        _ => Error::sqlite(path, error),
+        _ => sqlite_error(path, error),
     }
 }
 

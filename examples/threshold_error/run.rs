@@ -2,9 +2,7 @@
 
 use ndarray::Array2;
 use temporal_vdb::{Checkpoint, Dtype, Tensor};
-
-use crate::digits::Digits;
-use crate::training::{STEPS, Training};
+use tvdb_bench::training::{Digits, STEPS, Training};
 
 /// The network after each step, the untrained one first.
 pub struct Run {
@@ -36,7 +34,7 @@ impl Run {
         &self.states[step]
     }
 
-    /// The same, as a store takes them.
+    /// The weight matrices after a step, as a store takes them.
     pub fn checkpoint(&self, step: usize) -> Checkpoint {
         let tensor = |(i, matrix): (usize, &Array2<f32>)| Tensor {
             name: format!("layer{}", i + 1),

@@ -462,7 +462,7 @@ impl Error {
         }
     }
 
-    /// The same error, where it is about a file, of this one.
+    /// This error with a file, where it is about one that it does not name.
     pub(crate) fn in_file(self, file: &Path) -> Self {
         match self {
             Error::Damaged { path: None, what } => Error::Damaged {

@@ -146,7 +146,7 @@ impl Grid {
         Ok(counts)
     }
 
-    /// The same, sparse, as the state of `timestep`.
+    /// The state after `spans` of a region, sparse, as that of `timestep`.
     pub(crate) fn sparse_state(
         &self,
         spans: &[ZSpan],

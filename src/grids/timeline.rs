@@ -35,7 +35,7 @@ impl Timeline {
         }
     }
 
-    /// The same steps in the slots of a ring, which must reach all of them.
+    /// These steps in the slots of a ring, which must reach all of them.
     pub(crate) fn in_ring(self, ring: Ring) -> Self {
         Timeline {
             ring: Some(ring),

@@ -76,7 +76,8 @@ pub trait TemporalLayer: TemporalVDBStorage {
     /// cheaper than one by one. Errors: `Pruned`, `OutOfMemory`; of a store also `Damaged`.
     async fn dense_at_many(&self, times: &[usize]) -> Result<Vec<DenseWeights>>;
 
-    /// The same, sparse.
+    /// The states as of several times, sparse, in the order of the times, in one pass over the history.
+    /// Errors: those of `dense_at_many`.
     async fn weights_at_many(&self, times: &[usize]) -> Result<Vec<SparseWeights>> {
         let states = self.dense_at_many(times).await?.into_iter();
         states.map(|state| state.to_sparse()).collect()

@@ -3,7 +3,7 @@ use std::ops::RangeInclusive;
 use async_trait::async_trait;
 
 use super::temporal_layer::TemporalLayer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::host::{Progress, blocking};
 use crate::queries::evolution::{Evolution, LayerEvolution};
 use crate::queries::together::{CoOccurrence, Group, Together, jaccard};
@@ -89,7 +89,7 @@ pub trait TemporalQueries: TemporalLayer {
             }
             pairs
                 .try_reserve(next.len())
-                .map_err(|_| crate::Error::OutOfMemory)?;
+                .map_err(|_| Error::OutOfMemory)?;
             pairs.extend(next.iter().map(|pair| (at(pair.a), at(pair.b))));
         }
         blocking::run(move || {

@@ -28,13 +28,13 @@ pub struct TemporalCoordinate {
 }
 
 impl TemporalCoordinate {
-    /// The same weight at step `t`. Steps end below 2^31 - 1; a larger `t` gives the last z there
+    /// This weight at step `t`. Steps end below 2^31 - 1; a larger `t` gives the last z there
     /// is, which no step can have.
     pub fn at_time(&self, t: usize) -> Coordinate3D {
         Coordinate3D::new(self.x, self.y, i32::try_from(t).unwrap_or(i32::MAX))
     }
 
-    /// The same weight in the base, z = 0.
+    /// This weight in the base, z = 0.
     pub fn base_weight(&self) -> Coordinate3D {
         Coordinate3D::new(self.x, self.y, 0)
     }

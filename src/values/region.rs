@@ -1,6 +1,5 @@
 use std::ops::Range;
 
-use super::tiling::TileRect;
 use crate::error::{Error, Result};
 
 /// A rectangle of weights: a range of rows by a range of columns.
@@ -33,28 +32,6 @@ impl Region {
     /// The columns, end exclusive.
     pub fn cols(&self) -> Range<i32> {
         self.col_begin..self.col_end
-    }
-
-    /// Fills in what a tile has inside the region; both are row-major.
-    pub(crate) fn fill_from_tile<T, U>(
-        &self,
-        tile: TileRect,
-        from: &[T],
-        to: &mut [U],
-        value: impl Fn(&T) -> U,
-    ) {
-        let (rows, cols) = (self.rows(), self.cols());
-        let width = (cols.end - cols.start) as usize;
-        let first = tile.col.max(cols.start as usize);
-        let last = (tile.col + tile.width).min(cols.end as usize);
-        let bottom = (tile.row + tile.height).min(rows.end as usize);
-        for row in tile.row.max(rows.start as usize)..bottom {
-            let from = &from[(row - tile.row) * tile.width..][first - tile.col..last - tile.col];
-            let at = (row - rows.start as usize) * width + first - cols.start as usize;
-            for (to, from) in to[at..].iter_mut().zip(from) {
-                *to = value(from);
-            }
-        }
     }
 
     /// Rows and columns, where the region lies inside a layer of `shape` and is not empty.

@@ -186,7 +186,7 @@ impl SparseWeights {
         self.timestep
     }
 
-    /// The same weights as the state of a step.
+    /// These weights, as the state after a step.
     pub fn with_timestep(self, timestep: usize) -> Self {
         SparseWeights {
             timestep: Some(timestep),

@@ -29,13 +29,38 @@ impl TileRect {
         self.height * self.width
     }
 
+    /// Fills in what the tile has inside a region; both are row-major.
+    pub(crate) fn fill_region<T, U>(
+        &self,
+        from: &[T],
+        region: &Region,
+        to: &mut [U],
+        value: impl Fn(&T) -> U,
+    ) {
+        let (rows, cols) = (region.rows(), region.cols());
+        let width = (cols.end - cols.start) as usize;
+        let first = self.col.max(cols.start as usize);
+        let last = (self.col + self.width).min(cols.end as usize);
+        let bottom = (self.row + self.height).min(rows.end as usize);
+        for row in self.row.max(rows.start as usize)..bottom {
+            let from = &from[(row - self.row) * self.width..][first - self.col..last - self.col];
+            let at = (row - rows.start as usize) * width + first - cols.start as usize;
+            for (to, from) in to[at..].iter_mut().zip(from) {
+                *to = value(from);
+            }
+        }
+    }
+
+    /// Row and column, counted from the tile's corner, of the weight at a place in it.
+    pub(crate) fn within(&self, place: impl Into<usize>) -> (usize, usize) {
+        let place = place.into();
+        (place / self.width, place % self.width)
+    }
+
     /// Row and column, in the layer, of the weight at a place in the tile.
-    pub(crate) fn weight(&self, place: u16) -> (i32, i32) {
-        let place = usize::from(place);
-        (
-            (self.row + place / self.width) as i32,
-            (self.col + place % self.width) as i32,
-        )
+    pub(crate) fn weight(&self, place: impl Into<usize>) -> (i32, i32) {
+        let (row, col) = self.within(place);
+        ((self.row + row) as i32, (self.col + col) as i32)
     }
 }
 

@@ -132,7 +132,7 @@ fn entropy(counts: &Counts) -> f64 {
     }
 }
 
-/// The same, with the table's own, about.
+/// Bits that symbols and their table take, about.
 fn cost(counts: &Counts) -> f64 {
     let total: f64 = counts.iter().map(|count| f64::from(*count)).sum();
     let shares = counts.iter().filter(|count| **count > 0);

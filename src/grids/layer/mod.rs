@@ -12,7 +12,7 @@ use crate::values::{
 
 mod changes;
 mod keeping;
-mod movement;
+mod queries;
 mod vdb;
 mod writing;
 

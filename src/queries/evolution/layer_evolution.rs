@@ -135,8 +135,8 @@ impl Gathering {
         made.tiles.push(tile.tile);
         let cols = made.shape.1 as usize;
         for place in tile.changed.iter() {
-            let at = (rect.row + place / rect.width) * cols + rect.col + place % rect.width;
-            made.changed.put(at);
+            let (row, col) = rect.within(place);
+            made.changed.put((rect.row + row) * cols + rect.col + col);
         }
         for (weight, own) in tile.hot {
             self.hot.offer(weight, own);

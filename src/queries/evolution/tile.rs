@@ -66,7 +66,7 @@ impl TileTracks {
         let mut columns = vec![Total::default(); rect.width];
         let mut hot = Hottest::new(top);
         for place in self.changed.iter() {
-            let (i, j) = (place / rect.width, place % rect.width);
+            let (i, j) = rect.within(place);
             let track = &self.tracks[place];
             rows[i].add(track);
             columns[j].add(track);

@@ -57,7 +57,8 @@ impl Bounds {
         (size + 1).saturating_sub(self.least(self.smallest(size), size))
     }
 
-    /// The same of sets that are no smaller.
+    /// Of a set's elements, that many first ones and those of any set that is alike to it, and no
+    /// smaller, have one in common.
     pub(super) fn short_prefix(&self, size: usize) -> usize {
         (size + 1).saturating_sub(self.least(size, size))
     }

@@ -1,4 +1,4 @@
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Steps of a word of a mask.
 pub(crate) const WORD_STEPS: usize = u64::BITS as usize;
@@ -91,7 +91,7 @@ pub(crate) fn jaccard(shared: usize, a: usize, b: usize) -> f64 {
 
 /// Room for one more.
 fn reserve<T>(vec: &mut Vec<T>) -> Result<()> {
-    vec.try_reserve(1).map_err(|_| crate::Error::OutOfMemory)
+    vec.try_reserve(1).map_err(|_| Error::OutOfMemory)
 }
 
 #[cfg(test)]

@@ -58,7 +58,7 @@ impl Default for CoOccurrence {
 }
 
 impl CoOccurrence {
-    /// The same, of those that changed at step `t`.
+    /// This question, about those alone that changed at step `t`.
     pub fn at(self, t: usize) -> Self {
         CoOccurrence {
             at: Some(t),

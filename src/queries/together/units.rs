@@ -95,7 +95,6 @@ impl TileTimes {
             units: Vec::new(),
             masks: TimeMasks::new(),
         };
-        let at = |place: usize| (rect.row + place / rect.width, rect.col + place % rect.width);
         if by == By::Weight {
             let mut words: Vec<(u32, u64)> = Vec::new();
             for seen in by_place(&self.seen, rect.len())?.chunk_by(|a, b| a.place == b.place) {
@@ -106,8 +105,8 @@ impl TileTimes {
                 };
                 seen.iter().for_each(|seen| seen.words(&mut put));
                 if change_count(&words) >= least {
-                    let (row, col) = at(usize::from(seen[0].place));
-                    made.units.push(Unit::Weight(row as i32, col as i32));
+                    let (row, col) = rect.weight(seen[0].place);
+                    made.units.push(Unit::Weight(row, col));
                     made.masks.push(words.iter().copied())?;
                 }
             }
@@ -122,12 +121,8 @@ impl TileTimes {
         let mut flat = vec_with_room(lines * per_line)?;
         flat.resize(lines * per_line, 0u64);
         for seen in &self.seen {
-            let place = usize::from(seen.place);
-            let line = if by == By::Row {
-                place / rect.width
-            } else {
-                place % rect.width
-            };
+            let (row, col) = rect.within(seen.place);
+            let line = if by == By::Row { row } else { col };
             seen.words(&mut |place, bits| flat[line * per_line + place as usize] |= bits);
         }
         for (line, words) in flat.chunks(per_line.max(1)).enumerate() {

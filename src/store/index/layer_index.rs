@@ -21,11 +21,11 @@ pub(crate) struct LayerIndex {
     /// How many weights a step changed that others were merged into, by its place.
     merged: HashMap<usize, u64>,
     pub(crate) keyframes: Vec<KeyframeRow>,
-    pub(crate) groups: Vec<Group>,
+    pub(crate) groups: Vec<PlacedGroup>,
 }
 
-/// A group, and which of the layer's steps it holds.
-pub(crate) struct Group {
+/// A group, and which of the layer's steps it holds: their places among those that are retained.
+pub(crate) struct PlacedGroup {
     pub(crate) row: GroupRow,
     /// Places in [`LayerIndex::steps`].
     pub(crate) steps: Range<usize>,
@@ -33,7 +33,7 @@ pub(crate) struct Group {
     pub(crate) hidden: usize,
 }
 
-impl Group {
+impl PlacedGroup {
     /// Whether all its steps are in a range of the layer's.
     pub(crate) fn lies_in(&self, steps: &Range<usize>) -> bool {
         steps.start <= self.steps.start && self.steps.end <= steps.end
@@ -146,7 +146,7 @@ impl LayerIndex {
             }
             self.check_silent(commits, snapshot, next..begin)?;
             next = end;
-            self.groups.push(Group {
+            self.groups.push(PlacedGroup {
                 row,
                 steps: begin..end,
                 hidden,
@@ -247,6 +247,12 @@ impl LayerIndex {
         begin..end.max(begin)
     }
 
+    /// The steps at some places.
+    pub(crate) fn steps_in(&self, places: &Range<usize>) -> Vec<usize> {
+        let steps = self.steps[places.clone()].iter();
+        steps.map(|step| *step as usize).collect()
+    }
+
     /// The place of a step whose changes are retained.
     pub(crate) fn find(&self, t: usize) -> Result<usize> {
         if t == 0 {
@@ -291,7 +297,7 @@ impl LayerIndex {
     /// How far into a range of its steps changes are told by the same lattice, or all by none, so
     /// that they may become one group.
     pub(crate) fn alike_until(&self, steps: &Range<usize>) -> usize {
-        let inside = |group: &&Group| group.lies_in(steps) && group.row.changes > 0;
+        let inside = |group: &&PlacedGroup| group.lies_in(steps) && group.row.changes > 0;
         let mut groups = self.groups.iter().filter(inside);
         let first = groups.next().map(|group| group.row.lattice);
         let other = groups.find(|group| Some(group.row.lattice) != first);

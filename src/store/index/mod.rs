@@ -9,6 +9,6 @@ mod layer_key;
 mod settings;
 
 pub(crate) use index::Index;
-pub(crate) use layer_index::{Group, LONGEST_GROUP, LayerIndex};
+pub(crate) use layer_index::{LONGEST_GROUP, LayerIndex, PlacedGroup};
 pub(crate) use layer_key::LayerKey;
 pub(crate) use settings::Settings;

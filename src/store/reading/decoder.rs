@@ -7,12 +7,12 @@ use crate::coding::dense::{Codebook, DenseBlock};
 use crate::coding::{Block, Coder, Damage, Element, TileSet, decode_plane, fast};
 use crate::error::{Error, Result};
 use crate::store::database::{GroupRow, KeyframeRow};
-use crate::store::index::{Group, LayerIndex};
+use crate::store::index::{LayerIndex, PlacedGroup};
 use crate::values::Tiling;
 
 /// What has to be added up for a state, or looked through: some steps of a group.
 pub(crate) struct Part<'a> {
-    pub(crate) group: &'a Group,
+    pub(crate) group: &'a PlacedGroup,
     /// Of a group in the dense coding.
     pub(crate) codebook: Option<Arc<Codebook>>,
     /// Steps of its blocks.

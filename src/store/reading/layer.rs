@@ -7,6 +7,7 @@ use super::deltas::deltas;
 use super::reader::Reader;
 use super::sources::Sources;
 use super::walk::Seen;
+use super::weights::WeightBits;
 use crate::coding::{Coder, Element, TileSet, by_width};
 use crate::error::Result;
 use crate::grids::{Layer, StorageOptions};
@@ -67,6 +68,41 @@ impl Sources {
                 let widen = |bits: E| layer.dtype.widen(bits.to_u32());
                 let after = changes.into_iter().map(|(at, bits)| (reader.layer.steps[at] as usize, widen(bits)));
                 Ok(std::iter::once((reader.layer.oldest(), widen(base))).chain(after).collect())
+            })
+        })
+    }
+
+    /// Several weights over time.
+    pub(crate) fn weight_histories(
+        &self,
+        key: &LayerKey,
+        weights: &[(i32, i32)],
+    ) -> Result<Vec<Vec<(usize, f32)>>> {
+        self.with_reader(key, |reader| {
+            let row = &reader.layer.row;
+            let shape = row.matrix_shape()?;
+            let tiling = row.tiling();
+            let mut wanted = Vec::with_capacity(weights.len());
+            for &weight in weights {
+                check_inside(weight, shape)?;
+                wanted.push(tiling.place(weight.0 as usize, weight.1 as usize));
+            }
+            let mut tiles: Vec<usize> = wanted.iter().map(|(tile, _)| *tile).collect();
+            tiles.sort_unstable();
+            tiles.dedup();
+            for (tile, _) in &mut wanted {
+                *tile = tiles.partition_point(|other| other < tile);
+            }
+            let set = TileSet::new(&tiling, tiles);
+            let (steps, dtype) = (&reader.layer.steps, row.dtype);
+            by_width!(dtype, E => {
+                let widen = |bits: E| dtype.widen(bits.to_u32());
+                let history = |(base, changes): WeightBits<E>| {
+                    let changes = changes.into_iter();
+                    let after = changes.map(|(at, bits)| (steps[at] as usize, widen(bits)));
+                    std::iter::once((reader.layer.oldest(), widen(base))).chain(after).collect()
+                };
+                Ok(reader.weights::<E>(&set, &wanted)?.into_iter().map(history).collect())
             })
         })
     }
@@ -205,9 +241,11 @@ pub(super) fn dense_region<E: Element>(
     values.resize(dense_len(shape), 0.0);
     for (index, &tile) in set.tiles().iter().enumerate() {
         let bits = &bits[set.span(index)];
-        region.fill_from_tile(tiling.rect(tile), bits, &mut values, |bits| {
-            dtype.widen(bits.to_u32())
-        });
+        tiling
+            .rect(tile)
+            .fill_region(bits, &region, &mut values, |bits| {
+                dtype.widen(bits.to_u32())
+            });
     }
     Ok(values)
 }

@@ -5,14 +5,15 @@
 //! the changes.
 
 mod cache;
+mod change_masks;
 mod chunks;
 mod codebooks;
 mod decoder;
 mod deltas;
+mod evolution;
 mod layer;
 mod layer_state;
 mod model;
-mod movement;
 mod plan;
 mod reader;
 mod settings;

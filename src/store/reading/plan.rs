@@ -39,19 +39,6 @@ pub(crate) struct Plan<'a, E> {
 pub(crate) type Gathered<T> = Mutex<Vec<(usize, Result<T>)>>;
 
 impl<'a, E: Element> Plan<'a, E> {
-    /// Of parts that are to be looked through without any state.
-    pub(crate) fn of_blocks(decoder: Decoder<'a>, set: TileSet) -> Self {
-        Plan {
-            decoder,
-            set,
-            frames: Vec::new(),
-            parts: Vec::new(),
-            leading: 0,
-            with_states: false,
-            wide: Vec::new(),
-        }
-    }
-
     /// The digests of a chunk's tiles, where the plan is for a whole layer.
     pub(crate) fn tile_digests(&self, fetched: &Fetched, bits: &[E]) -> Vec<Digest> {
         if self.set.tiles().len() < self.decoder.tiling().count() {

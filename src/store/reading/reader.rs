@@ -15,7 +15,7 @@ use crate::host::vec_with_room;
 use crate::store::database::{
     BlobOwner, Blobs, Digest, GroupRow, KeyframeRow, Snapshot, digest_of, layer_digest,
 };
-use crate::store::index::{Group, Index, LayerIndex};
+use crate::store::index::{Index, LayerIndex, PlacedGroup};
 use crate::values::Tiling;
 
 /// Answers questions about one layer in one consistent state of the store.
@@ -45,7 +45,8 @@ impl<'a> Reader<'a> {
         Ok(self.state_and_digests(at, set)?.0)
     }
 
-    /// The same, and the digest of each tile if they are all.
+    /// Plain bits of some tiles after the step at a place, checked as in [`state`](Reader::state), and
+    /// the digest of each tile if they are all.
     pub(crate) fn state_and_digests<E: Element>(
         &self,
         at: usize,
@@ -117,36 +118,53 @@ impl<'a> Reader<'a> {
 
     /// How the state of some tiles after the step at a place comes about.
     pub(crate) fn plan<E: Element>(&self, at: usize, set: TileSet) -> Result<Plan<'a, E>> {
-        let (frame, from) = self.layer.keyframe_before(at)?;
-        let mut frames = Vec::new();
-        if let Some(frame) = frame {
-            if let Some(anchor) = frame.anchor {
-                let found = self
-                    .layer
-                    .keyframes
-                    .iter()
-                    .find(|keyframe| keyframe.step == anchor);
-                let found =
-                    found.filter(|anchor| anchor.anchor.is_none() && anchor.step < frame.step);
-                let missing = || {
-                    self.decoder()
-                        .damaged_frame(frame, Damage("its anchor is missing"))
-                };
-                frames.push(found.ok_or_else(missing)?);
+        self.plan_through(Some(at), at + 1..at + 1, set)
+    }
+
+    /// How the state of some tiles after the step at a place comes about, if there is to be any, and
+    /// what is looked through after it.
+    pub(super) fn plan_through<E: Element>(
+        &self,
+        at: Option<usize>,
+        later: Range<usize>,
+        set: TileSet,
+    ) -> Result<Plan<'a, E>> {
+        let (mut frames, mut parts) = (Vec::new(), Vec::new());
+        if let Some(at) = at {
+            let (frame, from) = self.layer.keyframe_before(at)?;
+            if let Some(frame) = frame {
+                frames.extend(self.anchor_of(frame)?);
+                frames.push(frame);
             }
-            frames.push(frame);
+            parts = self.parts(from + 1..at + 1)?;
         }
-        let parts = self.parts(from + 1..at + 1)?;
+        let leading = parts.len();
+        parts.extend(self.parts(later)?);
         let wide = self.wide(&parts, &set)?;
         Ok(Plan {
             decoder: self.decoder(),
             set,
             frames,
-            leading: parts.len(),
-            with_states: true,
+            leading,
+            with_states: at.is_some(),
             parts,
             wide,
         })
+    }
+
+    /// The keyframe that one holds differences from.
+    fn anchor_of(&self, frame: &KeyframeRow) -> Result<Option<&'a KeyframeRow>> {
+        let Some(anchor) = frame.anchor else {
+            return Ok(None);
+        };
+        let mut frames = self.layer.keyframes.iter();
+        let found = frames.find(|other| other.step == anchor);
+        match found.filter(|anchor| anchor.anchor.is_none() && anchor.step < frame.step) {
+            Some(found) => Ok(Some(found)),
+            None => Err(self
+                .decoder()
+                .damaged_frame(frame, Damage("its anchor is missing"))),
+        }
     }
 
     /// What changed in a range of the layer's steps.
@@ -169,10 +187,19 @@ impl<'a> Reader<'a> {
         Ok(parts)
     }
 
+    /// Whether any change in a range of the layer's steps is in the dense coding.
+    pub(super) fn has_dense(&self, steps: &Range<usize>) -> bool {
+        let mut groups = self.layer.groups.iter();
+        groups.any(|group| {
+            group.row.codebook.is_some() && group.row.changes > 0 && !group.part(steps).is_empty()
+        })
+    }
+
     /// The first step to decode for the changes from one on: a dense group is decoded from its
     /// beginning.
     pub(super) fn decoded_from(&self, at: usize) -> usize {
-        let dense = |group: &&Group| group.row.codebook.is_some() && group.steps.contains(&at);
+        let dense =
+            |group: &&PlacedGroup| group.row.codebook.is_some() && group.steps.contains(&at);
         let group = self.layer.groups.iter().find(dense);
         group.map_or(at, |group| group.steps.start)
     }
@@ -262,7 +289,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    pub(super) fn wide<E: Element>(&self, parts: &[Part], set: &TileSet) -> Result<Wide<E>> {
+    fn wide<E: Element>(&self, parts: &[Part], set: &TileSet) -> Result<Wide<E>> {
         let tiling = self.tiling();
         let mut fetched = Vec::new();
         let mut wide: Wide<E> = Vec::with_capacity(parts.len());

@@ -37,9 +37,7 @@ impl Reader<'_> {
         } else {
             first + 1
         };
-        let mut plan = self.plan::<E>(begin - 1, set.clone())?;
-        plan.parts.extend(self.parts(begin..last + 1)?);
-        plan.wide = self.wide(&plan.parts, &set)?;
+        let plan = self.plan_through::<E>(Some(begin - 1), begin..last + 1, set)?;
 
         let mut states = Vec::with_capacity(places.len());
         for _ in places {

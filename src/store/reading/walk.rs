@@ -125,7 +125,8 @@ impl Reader<'_> {
         self.changes_in(vec![steps], set, see, collect)
     }
 
-    /// The same for several ranges side by side; range by range.
+    /// Goes through the changes of several ranges of steps side by side, as
+    /// [`changes`](Reader::changes) does through one; what is gathered comes range by range.
     pub(crate) fn changes_in<E: Element, T: Default + Send>(
         &self,
         ranges: Vec<Range<usize>>,
@@ -159,16 +160,11 @@ impl Reader<'_> {
         let mut plans = Vec::with_capacity(ranges.len());
         for steps in ranges {
             let begin = self.decoded_from(steps.start);
-            let parts = self.parts(begin..steps.end)?;
-            let stateless =
-                needs == Needs::Blocks && parts.iter().all(|part| part.codebook.is_none());
-            let mut plan = if stateless {
-                Plan::of_blocks(self.decoder(), set.clone())
-            } else {
-                self.plan::<E>(begin.saturating_sub(1), set.clone())?
-            };
-            plan.parts.extend(parts);
-            plan.wide = self.wide(&plan.parts, set)?;
+            let later = begin..steps.end;
+            // A dense block is decoded upon the state before it.
+            let stateless = needs == Needs::Blocks && !self.has_dense(&later);
+            let state = (!stateless).then(|| begin.saturating_sub(1));
+            let plan = self.plan_through::<E>(state, later, set.clone())?;
             plans.push((steps.start, plan, Gathered::default()));
         }
         let collected = Mutex::new(InOrder {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use super::contents::{Contribution, StepContents};
 use super::open_step::OpenStep;
 use super::recorder::Recorder;
 use crate::error::{Error, Result};
@@ -78,36 +77,5 @@ impl Recorder {
         let recorded = self.commit_in_turn(step.contents()?)?;
         *open = None;
         Ok(Some(recorded.step))
-    }
-
-    /// The step that contents are for, and the open one if it has to be committed before.
-    pub(super) fn closed_by(
-        &self,
-        open: &Option<OpenStep>,
-        contents: &StepContents,
-    ) -> Result<(usize, Option<StepContents>)> {
-        let heads = self.heads()?;
-        let latest = heads.latest.map(|latest| latest as usize);
-        let opened = open.as_ref().map(|open| open.step);
-        let next = latest.max(opened).map_or(0, |latest| latest + 1);
-        let step = contents.step.unwrap_or(next);
-        let Some(open) = open else {
-            return Ok((step, None));
-        };
-        if step > open.step {
-            return Ok((step, Some(open.contents()?)));
-        }
-        // Of a layer that is open that step is the newest one.
-        let is_open = |contribution: &Contribution| {
-            let mut layers = open.layers.values();
-            layers.any(|layer| layer.name() == contribution.name())
-        };
-        if contents.contributions.iter().any(is_open) {
-            return Err(Error::StepOutOfOrder {
-                step,
-                latest: open.step,
-            });
-        }
-        Ok((step, None))
     }
 }

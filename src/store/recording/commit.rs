@@ -40,7 +40,14 @@ impl Recorder {
     pub(crate) fn commit(&self, contents: StepContents) -> Result<Recorded> {
         let _turn = self.write_turn()?;
         let mut open = self.open_step();
-        let (step, closed) = self.closed_by(&open, &contents)?;
+        let latest = self.heads()?.latest.map(|latest| latest as usize);
+        let opened = open.as_ref().map(|open| open.step);
+        let next = latest.max(opened).map_or(0, |latest| latest + 1);
+        let step = contents.step.unwrap_or(next);
+        let closed = match open.as_ref() {
+            Some(open) => open.closed_by(step, &contents)?,
+            None => None,
+        };
         let contents = StepContents {
             step: Some(step),
             ..contents

@@ -283,7 +283,8 @@ fn detect<E: HeadElement>(
     }
 }
 
-/// The same, but for changes that are told by a lattice where they can be.
+/// Finds what leads from `before` to `weights` within `bound`, told by a lattice where it can be;
+/// `weights` become what the store will give back.
 fn snap<E: HeadElement>(
     coder: Coder,
     lattice: Lattice,

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use super::contents::{Contribution, StepContents};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::grids::Layer;
 
 /// The step that is open, of all layers that something has been accumulated for.
@@ -37,5 +37,29 @@ impl OpenStep {
         });
         let changes = changes.collect::<Result<_>>()?;
         Ok(StepContents::of(Some(self.step), changes))
+    }
+
+    /// What has to be committed before a step, if the open one comes before it. Errors:
+    /// `StepOutOfOrder` for an earlier step of a layer that is open.
+    pub(super) fn closed_by(
+        &self,
+        step: usize,
+        contents: &StepContents,
+    ) -> Result<Option<StepContents>> {
+        if step > self.step {
+            return self.contents().map(Some);
+        }
+        // Of a layer that is open that step is the newest one.
+        let is_open = |contribution: &Contribution| {
+            let mut layers = self.layers.values();
+            layers.any(|layer| layer.name() == contribution.name())
+        };
+        if contents.contributions.iter().any(is_open) {
+            return Err(Error::StepOutOfOrder {
+                step,
+                latest: self.step,
+            });
+        }
+        Ok(None)
     }
 }

@@ -6,7 +6,7 @@ use crate::coding::{Coder, Element, SLAB_STEPS, TileChanges, TileSet, apply, net
 use crate::detect::Lattice;
 use crate::error::Result;
 use crate::store::database::{Blobs, GroupRow};
-use crate::store::index::{Group, LayerIndex};
+use crate::store::index::{LayerIndex, PlacedGroup};
 use crate::store::options::Codec;
 use crate::store::reading::{Decoder, Part, Reader, run_of};
 use crate::values::Tiling;
@@ -276,7 +276,7 @@ impl<'a> GroupWork<'a> {
 
 /// What the changes of some groups can all be told by: the lattice that they have, or units in the
 /// last place.
-fn lattice_of(groups: &[&Group]) -> Option<Lattice> {
+fn lattice_of(groups: &[&PlacedGroup]) -> Option<Lattice> {
     let mut changed = groups.iter().filter(|group| group.row.changes > 0);
     let first = changed.next()?.row.lattice;
     changed

@@ -4,7 +4,7 @@ use super::upkeep::Upkeep;
 use crate::coding::{TileSet, by_width};
 use crate::error::Result;
 use crate::store::database::KeyframeRow;
-use crate::store::index::{Group, LayerIndex};
+use crate::store::index::{LayerIndex, PlacedGroup};
 use crate::store::options::{Codec, Durability, Favor};
 use crate::store::recording::EncodedKeyframe;
 
@@ -76,7 +76,7 @@ impl Upkeep {
         // What they take once they are in the dense coding, about.
         let becomes_dense =
             self.sources.options().codec == Codec::Dense && layer.row.dtype.size() == 2;
-        let cost = |group: &Group| match group.row.codebook {
+        let cost = |group: &PlacedGroup| match group.row.codebook {
             None if becomes_dense => group.row.blobs.cost() * 3 / 4,
             _ => group.row.blobs.cost(),
         };

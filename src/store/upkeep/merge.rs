@@ -1,5 +1,6 @@
 //! Groups of consecutive steps made into one: sealing and compaction.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -129,36 +130,43 @@ impl Upkeep {
             })
     }
 
-    /// The groups that jobs lead to, by the width of their weights, and by whether they are on a
-    /// lattice: what comes how often differs.
+    /// The groups that jobs lead to, each kind with a codebook of its own.
     pub(super) fn merged(
         &self,
         snapshot: &Snapshot,
         index: &Index,
         jobs: &[Job],
-    ) -> Result<[Merged; 4]> {
+    ) -> Result<Vec<Merged>> {
         let layers = jobs.iter().map(|job| index.layer(snapshot, job.layer));
         let layers: Vec<Arc<LayerIndex>> = layers.collect::<Result<_>>()?;
-        let mut kinds: [Vec<GroupWork>; 4] = Default::default();
+        let mut kinds: BTreeMap<Kind, Vec<GroupWork>> = BTreeMap::new();
         for (layer, job) in layers.iter().zip(jobs) {
             let work = GroupWork::new(&self.sources.file_reader(snapshot, index, layer), job)?;
-            let wide = layer.row.dtype.size() > 2;
-            let snapped = work.row.lattice.is_some();
-            kinds[2 * usize::from(wide) + usize::from(snapped)].push(work);
+            let kind = Kind {
+                bytes: layer.row.dtype.size(),
+                snapped: work.row.lattice.is_some(),
+            };
+            kinds.entry(kind).or_default().push(work);
         }
-        let [narrow, narrow_snapped, wide, wide_snapped] = kinds;
         let merging = Merging {
             sources: &self.sources,
             snapshot,
             index,
         };
-        Ok([
-            merging.merge::<u16>(narrow)?,
-            merging.merge::<u16>(narrow_snapped)?,
-            merging.merge::<u32>(wide)?,
-            merging.merge::<u32>(wide_snapped)?,
-        ])
+        let merge = |(kind, works): (Kind, Vec<GroupWork>)| match kind.bytes {
+            2 => merging.merge::<u16>(works),
+            _ => merging.merge::<u32>(works),
+        };
+        kinds.into_iter().map(merge).collect()
     }
+}
+
+/// What comes how often differs by how wide weights are, and by whether their changes are on a lattice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    /// Of a weight.
+    bytes: usize,
+    snapped: bool,
 }
 
 /// What making groups reads from.

@@ -5,8 +5,10 @@ mod group_work;
 mod job;
 mod keyframes;
 mod merge;
+mod policy;
 mod prune;
 mod rollback;
+mod sealing;
 #[allow(clippy::module_inception)] // the noun that the folder is about
 mod upkeep;
 mod used_commits;

@@ -12,7 +12,7 @@ use super::used_commits::UsedCommits;
 use crate::coding::{SLAB_STEPS, TileSet, by_width};
 use crate::error::{Error, Result};
 use crate::store::database::{GapRow, KeyframeRow, LayerRow, Snapshot, Transaction};
-use crate::store::index::{Group, Index, LONGEST_GROUP, LayerIndex, LayerKey, Settings};
+use crate::store::index::{Index, LONGEST_GROUP, LayerIndex, LayerKey, PlacedGroup, Settings};
 use crate::store::options::Codec;
 use crate::store::recording::{EncodedKeyframe, Heads, LayerHead, put_keyframe, put_whole};
 use crate::values::{Pruned, Retention};
@@ -312,9 +312,10 @@ impl Upkeep {
         let base = stays[0];
         // Whole groups, of which all steps after the base are in one range.
         let widen = |range: Range<usize>| {
-            let touched =
-                |group: &&Group| group.steps.start < range.end && range.start < group.steps.end;
-            let join = |range: Range<usize>, group: &Group| {
+            let touched = |group: &&PlacedGroup| {
+                group.steps.start < range.end && range.start < group.steps.end
+            };
+            let join = |range: Range<usize>, group: &PlacedGroup| {
                 let start = group.steps.start.max(base + 1);
                 range.start.min(start)..range.end.max(group.steps.end)
             };
@@ -325,7 +326,7 @@ impl Upkeep {
         let mut ranges: Vec<Range<usize>> =
             gaps.map(|pair| widen(pair[0] + 1..pair[1] + 1)).collect();
         // A dense group is coded upon the state before it, which goes.
-        let is_cut = |group: &&Group| {
+        let is_cut = |group: &&PlacedGroup| {
             group.row.codebook.is_some()
                 && group.steps.contains(&base)
                 && group.steps.end > base + 1
@@ -426,7 +427,7 @@ impl Upkeep {
             // fast coding can hide steps. Short groups will be merged with others, and coded then.
             let is_left = job.compacts && job.steps.start == stays[0] + 1;
             if !is_left && job.stays.len() >= SLAB_STEPS {
-                job.codec = self.codec_for(layer, job.changes);
+                job.codec = self.policy().codec_for(layer, job.changes);
             }
         }
         // Nothing is made where nothing changed.

@@ -9,7 +9,7 @@ use super::upkeep::Upkeep;
 use super::used_commits::UsedCommits;
 use crate::error::{Error, Result};
 use crate::store::database::{GapRow, LayerRow, Transaction};
-use crate::store::index::{Group, Index, LayerIndex, LayerKey, Settings};
+use crate::store::index::{Index, LayerIndex, LayerKey, PlacedGroup, Settings};
 
 impl Upkeep {
     /// Drops the steps of all layers after time `t`, or those of one, and says how many steps there
@@ -102,7 +102,7 @@ impl Upkeep {
         if stays == layer.steps.len() {
             return Ok(());
         }
-        let is_cut = |group: &&Group| group.steps.start < stays && stays < group.steps.end;
+        let is_cut = |group: &&PlacedGroup| group.steps.start < stays && stays < group.steps.end;
         let rest = match layer.groups.iter().find(is_cut) {
             None => None,
             Some(group) => {
@@ -116,7 +116,7 @@ impl Upkeep {
                     layer: layer.row.id,
                     stays: steps.clone().collect(),
                     steps,
-                    codec: self.codec_for(layer, changes),
+                    codec: self.policy().codec_for(layer, changes),
                     changes,
                     compacts: group.row.level > 1,
                 };

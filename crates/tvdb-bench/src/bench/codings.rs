@@ -11,7 +11,7 @@ use super::measure::{median, timed};
 use super::reconstruction::measure_last_state;
 use super::run_source::RunSource;
 use super::scratch::Scratch;
-use crate::Listener;
+use crate::listener::Listener;
 
 /// Rounds of sealing.
 const ROUNDS: usize = 5;

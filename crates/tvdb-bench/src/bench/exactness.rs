@@ -4,7 +4,8 @@ use anyhow::{Context, Result, bail};
 use temporal_vdb::{Checkpoint, TemporalStore};
 
 use super::run_source::RunSource;
-use crate::{Listener, background};
+use crate::background;
+use crate::listener::Listener;
 
 /// Compares every step of the store with its checkpoint, and fails at the first that differs.
 pub(super) async fn check(

@@ -6,7 +6,8 @@ use temporal_vdb::{Checkpoint, Tensor};
 
 use super::delta_formats::{Changed, xor};
 use super::run_source::{RunSource, is_weights};
-use crate::{Listener, background};
+use crate::background;
+use crate::listener::Listener;
 
 /// What all steps after the first take in other forms, each compressed with zstd: bytes.
 #[derive(Clone, Copy, Default)]

@@ -21,7 +21,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use temporal_vdb::{Codec, StoreOptions};
 
-use crate::Listener;
+use crate::listener::Listener;
 pub use checkpoint_format::CheckpointFormat;
 pub use codings::{Coded, Codings};
 pub use format_sizes::FormatSizes;

@@ -9,7 +9,8 @@ use temporal_vdb::{LayerInfo, TemporalStore, TemporalVDBStorage};
 
 use super::measure::{mean, median, timed};
 use super::run_source::RunSource;
-use crate::{Listener, background};
+use crate::background;
+use crate::listener::Listener;
 
 /// Steps that are read back, at most.
 const STEPS: usize = 16;

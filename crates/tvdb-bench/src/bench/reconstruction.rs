@@ -8,7 +8,7 @@ use temporal_vdb::{StoreOptions, TemporalStore};
 
 use super::measure::{Timings, timed};
 use super::measured_layer::{CHANGES_AT_ONCE, MeasuredLayer};
-use crate::Listener;
+use crate::listener::Listener;
 
 /// Seconds for the state at the last step, summed over all layers; `None` where it was not tried.
 pub struct Reconstruction {

@@ -11,7 +11,8 @@ use temporal_vdb::{RecordOptions, StoreOptions, TemporalStore};
 use super::measure::{Memory, bytes_written, mean, timed};
 use super::run_source::{Loaded, Model, RunSource};
 use super::scratch::Scratch;
-use crate::{Listener, background};
+use crate::background;
+use crate::listener::Listener;
 
 /// What recording a run took.
 pub struct Recording {

@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use super::recording::Recording;
 use super::runs::RUNS;
 use super::volume::Volume;
-use crate::Listener;
+use crate::listener::Listener;
 
 /// A folder with one folder for each run in it.
 pub struct Folder {

@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::Listener;
+use crate::listener::Listener;
 use crate::training::{Digits, STEPS};
 pub use folder::Folder;
 pub use matrix::Matrix;

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::recorded_training::Kept;
 use super::recording::Recording;
-use crate::Listener;
+use crate::listener::Listener;
 use crate::training::{Digits, Mlp, largest_error, same_bits};
 
 /// One state that was read back.

@@ -6,7 +6,7 @@ use ndarray::Array2;
 use super::matrix::Matrix;
 use super::recording::Recording;
 use super::runs::RUNS;
-use crate::Listener;
+use crate::listener::Listener;
 use crate::training::{Digits, STEPS, Training};
 
 /// Every tenth state is kept aside, and the one after the first step.

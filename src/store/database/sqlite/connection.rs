@@ -27,11 +27,11 @@ const KEPT_LOG: i32 = 4 << 20;
 /// Memory for pages that each connection may take.
 const CACHE_KIB: i32 = 256;
 
-/// The same for the one that writes.
+/// Memory for pages that the connection that writes may take.
 const WRITER_CACHE_KIB: i32 = 1024;
 
 /// Statements that each connection keeps prepared.
-const STATEMENTS: usize = 32;
+const STATEMENTS: usize = 40;
 
 /// The file that SQLite or we keep beside a store's.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {

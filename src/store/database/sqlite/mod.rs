@@ -1,22 +1,22 @@
 //! The SQLite file of a store: the only place that knows SQL.
 
 mod connection;
+mod connections;
 mod error;
 mod schema;
 mod session;
 mod statements;
 mod transactions;
 
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::Path;
 
 use rusqlite::Connection;
 
 use super::backend::{Backend, Batch, Care, Sizes, View};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::store::options::Durability;
 use connection::Lock;
-use error::sqlite_error;
+use connections::Connections;
 use transactions::{SqliteBatch, SqliteView};
 
 /// Bytes of the log from which on it is copied into the file.
@@ -24,15 +24,8 @@ const LONG_LOG: u64 = 8 << 20;
 
 /// A store's file, and the right to write to it where there is one.
 pub(super) struct Sqlite {
-    path: PathBuf,
-    /// On media where nothing can be written, not even SQLite's shared memory.
-    immutable: bool,
-    /// Connections that are not reading now.
-    readers: Mutex<Vec<Connection>>,
-    /// The only connection that writes. Closed after those that read, since the last one copies the
-    /// log into the file.
-    writer: Option<Mutex<Connection>>,
-    /// Held for as long as the file is open for writing.
+    connections: Connections,
+    /// Held for as long as the file is open for writing, and given back last.
     _lock: Option<Lock>,
 }
 
@@ -54,12 +47,9 @@ impl Sqlite {
     }
 
     fn open_locked(path: &Path, lock: Lock) -> Result<Self> {
-        let connection = connection::open_for_writing(path)?;
+        let writer = connection::open_for_writing(path)?;
         Ok(Sqlite {
-            path: path.to_owned(),
-            immutable: false,
-            readers: Mutex::default(),
-            writer: Some(Mutex::new(connection)),
+            connections: Connections::for_writing(path, writer),
             _lock: Some(lock),
         })
     }
@@ -67,45 +57,16 @@ impl Sqlite {
     /// Opens a store for reading, beside whoever writes.
     pub(super) fn open_read_only(path: &Path) -> Result<Self> {
         connection::check_exists(path)?;
-        let (connection, immutable) = connection::open_for_reading(path)?;
+        let (reader, immutable) = connection::open_for_reading(path)?;
         Ok(Sqlite {
-            path: path.to_owned(),
-            immutable,
-            readers: Mutex::new(vec![connection]),
-            writer: None,
+            connections: Connections::for_reading(path, reader, immutable),
             _lock: None,
         })
     }
 
-    fn failed(&self) -> impl Fn(rusqlite::Error) -> Error + Copy + '_ {
-        |error| sqlite_error(&self.path, error)
-    }
-
-    fn writer(&self) -> Result<MutexGuard<'_, Connection>> {
-        let writer = self.writer.as_ref().ok_or_else(|| Error::ReadOnly {
-            path: self.path.clone(),
-        })?;
-        // A panic in the middle has rolled the transaction back.
-        Ok(guard(writer))
-    }
-
-    /// A connection for one view.
-    fn reader(&self) -> Result<Connection> {
-        let idle = guard(&self.readers).pop();
-        match idle {
-            Some(connection) => Ok(connection),
-            None => connection::open_reader(&self.path, self.immutable).map_err(self.failed()),
-        }
-    }
-
-    /// Takes a view's connection back.
-    fn give_back_reader(&self, connection: Connection) {
-        guard(&self.readers).push(connection);
-    }
-
     /// Copies the log into the file as far as readers allow, so that it does not grow for ever.
     fn copy_log(&self) -> Result<()> {
-        let failed = self.failed();
+        let failed = self.connections.failed();
         let copy = |connection: &Connection| {
             connection
                 .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
@@ -113,14 +74,14 @@ impl Sqlite {
         };
         // Most of it through a connection of its own, while recording goes on; then the rest with
         // recording held up, since the log begins anew only when nothing of it is left to copy.
-        copy(&connection::open_writer(&self.path).map_err(failed)?)?;
-        copy(&*self.writer()?)
+        copy(&connection::open_writer(self.path()).map_err(failed)?)?;
+        copy(&*self.connections.writer()?)
     }
 
     /// Gives free pages back to the file system and empties the log, as far as readers allow.
     fn give_back_space(&self) -> Result<()> {
-        let connection = self.writer()?;
-        let failed = self.failed();
+        let connection = self.connections.writer()?;
+        let failed = self.connections.failed();
         let mut vacuum = connection
             .prepare("PRAGMA incremental_vacuum")
             .map_err(failed)?;
@@ -140,19 +101,19 @@ impl Sqlite {
 
 impl Backend for Sqlite {
     fn path(&self) -> &Path {
-        &self.path
+        self.connections.path()
     }
 
     fn is_writable(&self) -> bool {
-        self.writer.is_some()
+        self.connections.is_writable()
     }
 
     fn view(&self) -> Result<Box<dyn View + '_>> {
-        Ok(Box::new(SqliteView::begin(self)?))
+        Ok(Box::new(SqliteView::begin(&self.connections)?))
     }
 
     fn begin(&self, durability: Durability) -> Result<Box<dyn Batch + '_>> {
-        Ok(Box::new(SqliteBatch::begin(self, durability)?))
+        Ok(Box::new(SqliteBatch::begin(&self.connections, durability)?))
     }
 
     fn wait(&self) -> Result<()> {
@@ -162,8 +123,8 @@ impl Backend for Sqlite {
     fn sizes(&self) -> Result<Sizes> {
         let size = |path: &Path| std::fs::metadata(path).map_or(0, |metadata| metadata.len());
         Ok(Sizes {
-            database: size(&self.path),
-            log: size(&connection::beside(&self.path, "-wal")),
+            database: size(self.path()),
+            log: size(&connection::beside(self.path(), "-wal")),
         })
     }
 
@@ -176,11 +137,8 @@ impl Backend for Sqlite {
     }
 
     fn check(&self) -> Result<()> {
-        SqliteView::begin(self)?.session().check_structure()
+        SqliteView::begin(&self.connections)?
+            .session()
+            .check_structure()
     }
-}
-
-/// What a mutex guards here is whole between any two statements.
-fn guard<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

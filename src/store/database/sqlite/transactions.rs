@@ -3,7 +3,7 @@ use std::sync::MutexGuard;
 
 use rusqlite::Connection;
 
-use super::Sqlite;
+use super::connections::Connections;
 use super::session::Session;
 use crate::error::Result;
 use crate::store::database::backend::{Batch, Key, Row, Table, View};
@@ -11,26 +11,26 @@ use crate::store::options::Durability;
 
 /// A transaction that reads, on a connection of its own.
 pub(super) struct SqliteView<'d> {
-    database: &'d Sqlite,
+    connections: &'d Connections,
     /// Given back in the end.
     connection: Option<Connection>,
 }
 
 impl<'d> SqliteView<'d> {
-    pub(super) fn begin(database: &'d Sqlite) -> Result<Self> {
-        let connection = database.reader()?;
+    pub(super) fn begin(connections: &'d Connections) -> Result<Self> {
+        let connection = connections.reader()?;
         connection
             .execute_batch("BEGIN")
-            .map_err(database.failed())?;
+            .map_err(connections.failed())?;
         Ok(SqliteView {
-            database,
+            connections,
             connection: Some(connection),
         })
     }
 
     pub(super) fn session(&self) -> Session<'_> {
         let connection = self.connection.as_ref().expect("taken when it is dropped");
-        Session::new(connection, &self.database.path)
+        Session::new(connection, self.connections.path())
     }
 }
 
@@ -40,38 +40,38 @@ impl Drop for SqliteView<'_> {
         if let Some(connection) = self.connection.take()
             && connection.execute_batch("ROLLBACK").is_ok()
         {
-            self.database.give_back_reader(connection);
+            self.connections.give_back(connection);
         }
     }
 }
 
 /// A transaction that writes, on the one connection that can.
 pub(super) struct SqliteBatch<'d> {
-    database: &'d Sqlite,
+    connections: &'d Connections,
     connection: MutexGuard<'d, Connection>,
 }
 
 impl<'d> SqliteBatch<'d> {
-    pub(super) fn begin(database: &'d Sqlite, durability: Durability) -> Result<Self> {
-        let connection = database.writer()?;
+    pub(super) fn begin(connections: &'d Connections, durability: Durability) -> Result<Self> {
+        let connection = connections.writer()?;
         let mode = match durability {
             Durability::Immediate => "FULL",
             Durability::Eventual => "NORMAL",
         };
         connection
             .pragma_update(None, "synchronous", mode)
-            .map_err(database.failed())?;
+            .map_err(connections.failed())?;
         connection
             .execute_batch("BEGIN IMMEDIATE")
-            .map_err(database.failed())?;
+            .map_err(connections.failed())?;
         Ok(SqliteBatch {
-            database,
+            connections,
             connection,
         })
     }
 
     fn session(&self) -> Session<'_> {
-        Session::new(&self.connection, &self.database.path)
+        Session::new(&self.connection, self.connections.path())
     }
 }
 
@@ -139,6 +139,6 @@ impl Batch for SqliteBatch<'_> {
     fn commit(self: Box<Self>) -> Result<()> {
         self.connection
             .execute_batch("COMMIT")
-            .map_err(self.database.failed())
+            .map_err(self.connections.failed())
     }
 }

@@ -15,7 +15,8 @@ use super::checkpoint_format::CheckpointFormat;
 use super::measure::available_memory;
 use super::run_source::RunSource;
 use super::scratch::Scratch;
-use crate::{Listener, background};
+use crate::background;
+use crate::listener::Listener;
 use change::Change;
 use state::State;
 

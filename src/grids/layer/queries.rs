@@ -63,7 +63,9 @@ impl Layer {
                     .weights(&range.steps))
             },
             |tile, own| {
-                region.fill_from_tile(tiling.rect(tile), &own, &mut evolutions, |own| *own);
+                tiling
+                    .rect(tile)
+                    .fill_region(&own, &region, &mut evolutions, |own| *own);
             },
         )?;
         Ok(evolutions)
@@ -197,10 +199,13 @@ impl Layer {
 
 /// The weights of a tile.
 fn weights_of(rect: TileRect) -> Vec<Voxel> {
-    let at = |place: usize| Voxel {
-        row: (rect.row + place / rect.width) as i32,
-        col: (rect.col + place % rect.width) as i32,
-        value: 0.0,
+    let at = |place: usize| {
+        let (row, col) = rect.weight(place);
+        Voxel {
+            row,
+            col,
+            value: 0.0,
+        }
     };
     (0..rect.len()).map(at).collect()
 }

@@ -64,6 +64,6 @@ fn try_to_write(folder: &Path) -> io::Result<()> {
     let mut file = tempfile::Builder::new()
         .prefix(".tvdb-")
         .make_in(folder, |path| File::create_new(path))?;
-    file.write_all(b"?")?;
+    file.as_file_mut().write_all(b"?")?;
     file.close()
 }

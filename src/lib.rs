@@ -104,7 +104,9 @@ pub use watch::{StepEvent, StepStream};
 /// The last step that can be stored: z ends at 2^31 - 1, and a step stays below it.
 pub const MAX_STEP: usize = i32::MAX as usize - 1;
 
-/// The README's example, compiled as a test.
+/// The README's example and those of the guide, compiled as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
+#[doc = include_str!("../docs/guide/rust.md")]
+#[doc = include_str!("../docs/guide/grids.md")]
 struct Readme;

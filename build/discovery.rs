@@ -25,17 +25,23 @@ impl Discovery {
 
     /// `in_root`: OpenVDB is in a folder that no loader looks into by itself. The programs of this
     /// package find it there without LD_LIBRARY_PATH; those of others are told by
-    /// DEP_TEMPORAL_VDB_CORE_LIBRARIES, which their build scripts get.
+    /// DEP_TEMPORAL_VDB_CORE_RPATH, which their build scripts get.
+    /// DEP_TEMPORAL_VDB_CORE_LIBRARIES are all folders that libraries were found in.
     pub(crate) fn link(&self, in_root: bool) {
-        for folder in self.all("link_search") {
-            println!("cargo::rustc-link-search=native={folder}");
-            if in_root && holds_shared(folder) {
-                println!("cargo::rustc-link-arg=-Wl,-rpath,{folder}");
-            }
-        }
         let folders: Vec<&str> = self.all("link_search").collect();
+        for folder in &folders {
+            println!("cargo::rustc-link-search=native={folder}");
+        }
         if !folders.is_empty() {
             println!("cargo::metadata=libraries={}", folders.join(":"));
+        }
+        let mut shared = folders;
+        shared.retain(|folder| in_root && holds_shared(folder));
+        for folder in &shared {
+            println!("cargo::rustc-link-arg=-Wl,-rpath,{folder}");
+        }
+        if !shared.is_empty() {
+            println!("cargo::metadata=rpath={}", shared.join(":"));
         }
         for library in self.all("link_lib") {
             println!("cargo::rustc-link-lib={library}");

@@ -5,10 +5,10 @@ use plotters::coord::Shift;
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
+use tvdb_bench::training::STEPS;
 
 use crate::chart::{colours, text};
 use crate::outcome::{Outcome, Point};
-use crate::training::STEPS;
 
 /// The first step that is shown: before it the network has hardly learned anything, and its low
 /// accuracy would squeeze all the rest.

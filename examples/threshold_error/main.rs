@@ -7,17 +7,6 @@
 //!
 //! The training is that of `tvdb demo`; seeds are fixed, so every run gives the same numbers.
 
-#[path = "../../src/bin/tvdb/demo/comparison.rs"]
-mod comparison;
-#[path = "../../src/bin/tvdb/demo/deviation.rs"]
-mod deviation;
-#[path = "../../src/bin/tvdb/demo/digits.rs"]
-mod digits;
-#[path = "../../src/bin/tvdb/demo/mlp.rs"]
-mod mlp;
-#[path = "../../src/bin/tvdb/demo/training.rs"]
-mod training;
-
 mod bars;
 mod chart;
 mod lines;
@@ -30,9 +19,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use tvdb_bench::training::Digits;
 
 use chart::Chart;
-use digits::Digits;
 use outcome::Outcome;
 use run::Run;
 use variant::Variant;

@@ -5,13 +5,9 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use ndarray::Array2;
 use temporal_vdb::{Checkpoint, Durability, StoreOptions, TemporalStore, Threshold};
+use tvdb_bench::training::{Images, Mlp, STEPS, largest_error, same_bits, standard_deviation};
 
-use crate::comparison::{largest_error, same_bits};
-use crate::deviation::standard_deviation;
-use crate::digits::Images;
-use crate::mlp::Mlp;
 use crate::run::Run;
-use crate::training::STEPS;
 use crate::variant::Variant;
 
 /// States are read back every so many steps.

@@ -2,9 +2,7 @@
 
 use ndarray::Array2;
 use temporal_vdb::{Checkpoint, Dtype, Tensor};
-
-use crate::digits::Digits;
-use crate::training::{STEPS, Training};
+use tvdb_bench::training::{Digits, STEPS, Training};
 
 /// The network after each step, the untrained one first.
 pub struct Run {

@@ -1,8 +1,9 @@
 //! The table.
 
+use tvdb_bench::training::STEPS;
+
 use crate::outcome::Outcome;
 use crate::run::Run;
-use crate::training::STEPS;
 
 /// Accuracy is shown after these steps; all states that are read back are compared.
 const SHOWN: [usize; 4] = [50, 100, 200, STEPS];

@@ -16,8 +16,6 @@ mod host_float_mode;
 mod lossless;
 mod model;
 mod open_steps;
-#[cfg(feature = "cli")]
-mod program;
 mod properties;
 mod pruning;
 mod queries;

@@ -59,18 +59,14 @@ impl Network {
         self.step += 1;
         let rate = 0.1 / (4.0 + self.step as f32);
         for unit in (0..UNITS).filter(|unit| !DEAD.contains(unit)) {
-            let moves = match unit {
-                0..=7 => 1,
-                _ if unit % 8 == 7 => 4,
-                _ => 0,
-            };
             for input in 0..USED {
                 let weight = &mut self.first[unit * INPUTS + input];
-                let moved = match moves {
-                    0 => self.numbers.next() % 16 == 0,
-                    every => self.step % every == 0,
+                let moves = match unit {
+                    0..=7 => true,
+                    _ if unit % 8 == 7 => self.step % 4 == 0,
+                    _ => self.numbers.next().is_multiple_of(16),
                 };
-                if moved {
+                if moves {
                     *weight += rate * self.numbers.around_zero();
                 }
             }
@@ -108,7 +104,7 @@ impl Network {
 /// The nearest bf16, of two the even one.
 fn bf16(value: f32) -> [u8; 2] {
     let bits = value.to_bits();
-    let rounded = bits + 0x7fff + (bits >> 16 & 1);
+    let rounded = bits + 0x7fff + ((bits >> 16) & 1);
     ((rounded >> 16) as u16).to_le_bytes()
 }
 

@@ -1,5 +1,5 @@
 //! The guide and the README, tried: every command that they show is run, page by page, each page in a folder
-//! of its own that holds the made-up run of `examples/guide_run`.
+//! of its own that holds the made-up run of `examples/guide_run`. And links of all pages lead somewhere.
 //!
 //! What a fenced block is says its first line:
 //!
@@ -398,4 +398,59 @@ fn only_what_differs_from_run_to_run_is_masked() {
     ] {
         assert_eq!(masked(line), expected);
     }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let others = ["design", "format", "measurements"].map(|name| format!("docs/{name}.md"));
+    let readmes = ["docker/README.md", "vendor/README.md"].map(str::to_owned);
+    let others = others.into_iter().chain(readmes);
+    for page in pages()
+        .into_iter()
+        .chain(others.map(|name| root.join(name)))
+    {
+        let text = fs::read_to_string(&page).unwrap();
+        for link in prose(&text).flat_map(links) {
+            if link.starts_with("https://") {
+                continue;
+            }
+            let (path, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = match path {
+                "" => page.clone(),
+                path => page.parent().unwrap().join(path),
+            };
+            assert!(target.exists(), "{}: {link}", page.display());
+            if !heading.is_empty() {
+                let text = fs::read_to_string(&target).unwrap();
+                let found = prose(&text).filter_map(anchor).any(|name| name == heading);
+                assert!(found, "{}: {link}", page.display());
+            }
+        }
+    }
+}
+
+/// The lines of a page that are in no block.
+fn prose(text: &str) -> impl Iterator<Item = &str> {
+    let mut inside = false;
+    text.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        inside ^= is_fence;
+        !inside && !is_fence
+    })
+}
+
+/// Where the links of a line lead.
+fn links(line: &str) -> impl Iterator<Item = &str> {
+    let targets = line.split("](").skip(1);
+    targets.map(|rest| rest.split(')').next().unwrap())
+}
+
+/// What a heading is called in a link.
+fn anchor(line: &str) -> Option<String> {
+    let heading = line.strip_prefix('#')?.trim_start_matches('#').trim();
+    let kept = heading
+        .chars()
+        .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+    Some(kept.collect::<String>().to_lowercase().replace(' ', "-"))
 }

@@ -2,9 +2,8 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use rusqlite::ErrorCode;
-
-use crate::{Dtype, MAX_STEP, Retention};
+use crate::dtype::Dtype;
+use crate::limits::MAX_STEP;
 
 /// The result of this library's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -186,8 +185,8 @@ pub enum Error {
         "'{retention}' keeps nothing: keep at least 1 step, and in each tier 1 of every 1 or more"
     )]
     KeepsNothing {
-        /// The policy given.
-        retention: Retention,
+        /// The policy given, as its text.
+        retention: String,
     },
     /// A tier whose steps the finer one before it does not keep.
     #[error(
@@ -318,13 +317,13 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
-    /// SQLite could not do what it was asked.
+    /// What keeps the store's rows could not do what it was asked.
     #[error("{}: {source}", path.display())]
     Database {
         /// The store.
         path: PathBuf,
-        /// What SQLite said.
-        source: rusqlite::Error,
+        /// What it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A layer that the store does not have.
     #[error("there is no layer '{name}'{}", nearest_text(nearest))]
@@ -427,10 +426,10 @@ pub enum Error {
         /// Its message.
         message: String,
     },
-    /// Anything else that C++ code threw.
-    #[error("unexpected exception: {message}")]
+    /// What should not have come about: a fault of this library, or anything else that C++ code threw.
+    #[error("unexpected: {message}")]
     Unexpected {
-        /// Its message.
+        /// What it was.
         message: String,
     },
     /// The runtime was shut down before the work was done, or a [`Progress`](crate::Progress) was
@@ -471,29 +470,6 @@ impl Error {
                 what,
             },
             other => other,
-        }
-    }
-
-    /// What SQLite said, as far as a caller can act upon it.
-    pub(crate) fn sqlite(path: &Path, source: rusqlite::Error) -> Self {
-        let io = |kind: io::ErrorKind| Error::Io {
-            path: path.to_owned(),
-            source: io::Error::new(kind, source.to_string()),
-        };
-        match source.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => io(io::ErrorKind::StorageFull),
-            Some(ErrorCode::OutOfMemory) => Error::OutOfMemory,
-            Some(
-                ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::TypeMismatch,
-            ) => Error::Damaged {
-                path: Some(path.to_owned()),
-                what: source.to_string(),
-            },
-            Some(ErrorCode::TooBig) => io(io::ErrorKind::FileTooLarge),
-            _ => Error::Database {
-                path: path.to_owned(),
-                source,
-            },
         }
     }
 

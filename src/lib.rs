@@ -28,81 +28,43 @@
 //! # }).unwrap();
 //! ```
 
-#[doc(hidden)]
-pub mod baseline;
-mod blocking;
-mod coordinate;
-mod delta;
-mod dense_detector;
-mod dense_weights;
-mod detector;
-mod dtype;
+// The folders, in reading order; each imports only what stands below it.
+mod coding; // states and changes as bytes, and back
+mod detect; // what changed from one set of weights to the next
+mod dtype; // the ground floor: what errors name
 mod error;
-mod evolution;
-mod ffi;
-mod figures;
-mod float_mode;
-#[doc(hidden)]
-pub mod freed_memory;
-mod grid;
-mod history;
-mod lattice;
-mod layer;
-mod nearest;
-mod openvdb_storage;
-mod progress;
-mod region;
-mod retention;
-mod ring;
-mod sparse_weights;
-mod storage;
-mod storage_options;
-mod store;
-mod tags;
-mod temporal_layer;
-mod temporal_queries;
-mod tensor;
-mod threads;
-mod timeline;
-mod together;
-mod unit;
-mod voxel;
-mod watch;
-mod zspan;
+mod grids; // one layer in memory, in FloatGrids: the bridge to OpenVDB and its safe owners
+mod host; // the machine beneath: threads, float mode, memory, progress, watching
+mod limits;
+mod queries; // how weights moved, and which move together
+mod store; // many layers in one durable file: what is recorded, read, sealed, pruned
+mod traits; // what a layer can do, wherever it is kept
+mod values; // what callers give and get: weights, deltas, tensors, regions, policies
 
-pub use coordinate::{Coordinate3D, TemporalCoordinate};
-pub use delta::{Change, Delta};
-pub use dense_detector::DenseDetector;
-pub use dense_weights::DenseWeights;
-pub use detector::DeltaDetector;
+#[doc(hidden)]
+pub use grids::baseline;
+#[doc(hidden)]
+pub use host::freed_memory;
+
+pub use detect::{DeltaDetector, DenseDetector};
 pub use dtype::Dtype;
 pub use error::{Error, ErrorKind, Result};
-pub use evolution::{Evolution, LayerEvolution, ModelEvolution};
-pub use figures::Figures;
-pub use layer::Layer;
-pub use openvdb_storage::OpenVdbStorage;
-pub use progress::Progress;
-pub use region::Region;
-pub use retention::{Retention, Tier};
-pub use ring::{MAX_HISTORY, Ring, get_z_for_timestamp};
-pub use sparse_weights::SparseWeights;
-pub use storage::TemporalVDBStorage;
-pub use storage_options::StorageOptions;
+pub use grids::{Layer, OpenVdbStorage, StorageOptions};
+pub use host::{Progress, StepEvent, StepStream};
+pub use limits::MAX_STEP;
+pub use queries::evolution::{Evolution, LayerEvolution, ModelEvolution};
+pub use queries::together::{CoOccurrence, Group, Pair, Pairs, Together};
 pub use store::{
     Codec, Durability, Favor, LayerInfo, LayerStats, ModelWeights, Note, RecordOptions, Recorded,
     StepInfo, StepWriter, StoreOptions, StoreStats, StoredLayer, TemporalStore, Threshold,
     Verified,
 };
-pub use temporal_layer::{Pruned, TemporalLayer};
-pub use temporal_queries::TemporalQueries;
-pub use tensor::{Checkpoint, Tensor};
-pub use together::{CoOccurrence, Group, Pair, Pairs, Together};
-pub use unit::{By, Unit};
-pub use voxel::Voxel;
-pub use watch::{StepEvent, StepStream};
-
-/// The last step that can be stored: z ends at 2^31 - 1, and a step stays below it.
-pub const MAX_STEP: usize = i32::MAX as usize - 1;
+pub use traits::{TemporalLayer, TemporalQueries, TemporalVDBStorage};
+pub use values::{
+    By, Change, Checkpoint, Coordinate3D, Delta, DenseWeights, Figures, MAX_HISTORY, Pruned,
+    Region, Retention, Ring, SparseWeights, TemporalCoordinate, Tensor, Tier, Unit, Voxel,
+    get_z_for_timestamp,
+};
 
 /// The README's example and those of the guide, compiled as tests.
 #[cfg(doctest)]

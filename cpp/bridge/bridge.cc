@@ -7,19 +7,14 @@
 #include <temporal_vdb/insert.h>
 #include <temporal_vdb/prune.h>
 
-#include <cfenv>
 #include <cstddef>
 #include <cstring>
 #include <new>
 #include <stdexcept>
 
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
-
 namespace temporal_vdb {
 
-// src/ffi.rs states the same layouts.
+// src/grids/ffi.rs states the same layouts.
 static_assert(sizeof(Voxel) == 12 && offsetof(Voxel, col) == 4 && offsetof(Voxel, value) == 8);
 static_assert(sizeof(ZValue) == 8 && offsetof(ZValue, value) == 4);
 static_assert(sizeof(ZSpan) == 8 && offsetof(ZSpan, last) == 4);
@@ -98,24 +93,6 @@ std::string describe_current_exception() noexcept {
     } catch (...) {
         return "oom";  // too short to allocate
     }
-}
-
-std::unique_ptr<FloatMode> ieee_mode() { return std::make_unique<FloatMode>(); }
-
-void keep_ieee_mode() noexcept { std::fesetenv(FE_DFL_ENV); }
-
-void release_freed_memory() noexcept {
-#ifdef __GLIBC__
-    malloc_trim(0);
-#endif
-}
-
-void return_freed_memory_early() noexcept {
-#ifdef __GLIBC__
-    constexpr int bytes = 1 << 20;
-    mallopt(M_MMAP_THRESHOLD, bytes);
-    mallopt(M_TRIM_THRESHOLD, bytes);
-#endif
 }
 
 std::unique_ptr<TemporalGrid> new_grid(rust::Str name, std::int32_t rows, std::int32_t cols,

@@ -34,7 +34,7 @@ impl Run {
         &self.states[step]
     }
 
-    /// The same, as a store takes them.
+    /// The weight matrices after a step, as a store takes them.
     pub fn checkpoint(&self, step: usize) -> Checkpoint {
         let tensor = |(i, matrix): (usize, &Array2<f32>)| Tensor {
             name: format!("layer{}", i + 1),

@@ -5,7 +5,6 @@
 #error "temporal-vdb promises the same bits everywhere: compile it without -ffast-math"
 #endif
 
-#include <temporal_vdb/float_mode.h>
 #include <temporal_vdb/histories.h>
 #include <temporal_vdb/slices.h>
 #include <temporal_vdb/state.h>
@@ -18,24 +17,13 @@
 #include <memory>
 #include <string>
 
-// What src/ffi.rs declares, in the same order and under the same names.
+// What src/grids/ffi.rs declares, in the same order and under the same names.
 
 namespace temporal_vdb {
 namespace bridge {
 
-/// The exception being handled, as the text that src/ffi.rs parses.
+/// The exception being handled, as the text that src/grids/ffi.rs parses.
 std::string describe_current_exception() noexcept;
-
-std::unique_ptr<FloatMode> ieee_mode();
-
-/// As FloatMode, for the rest of the thread's life.
-void keep_ieee_mode() noexcept;
-
-/// Gives memory that has been freed back to the system, where the C library knows how.
-void release_freed_memory() noexcept;
-
-/// From now on the C library keeps little of what is freed, where it knows how.
-void return_freed_memory_early() noexcept;
 
 std::unique_ptr<TemporalGrid> new_grid(rust::Str name, std::int32_t rows, std::int32_t cols,
                                        std::int32_t threads, std::size_t spare_bytes);

@@ -1,4 +1,9 @@
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+
+use crate::detect::{check_snapped, check_threshold};
+use crate::error::Result;
+use crate::store::note::Note;
 
 /// When an acknowledged step is safe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,4 +64,52 @@ impl Default for StoreOptions {
             cache_bytes: 4 << 20,
         }
     }
+}
+
+/// Which changes of a weight are recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Threshold {
+    /// All: every tensor comes back bit for bit.
+    #[default]
+    Lossless,
+    /// Those by more than this; what is given back is within it. Finite, at least 0.
+    Absolute(f32),
+    /// Those by more than this share of the standard deviation of the tensor's elements at the step.
+    Relative(f32),
+    /// As `Absolute`, and what is recorded is snapped: instead of the changes to the very weights,
+    /// multiples of one step, about twice the threshold, that lead to within it of them. Similar
+    /// changes become the same, which takes a fraction of the bytes. Above 0.
+    SnappedAbsolute(f32),
+    /// As `Relative`, snapped. Above 0.
+    SnappedRelative(f32),
+}
+
+impl Threshold {
+    pub(crate) fn check(self) -> Result<()> {
+        match self {
+            Threshold::Lossless => Ok(()),
+            Threshold::Absolute(bound) | Threshold::Relative(bound) => check_threshold(bound),
+            Threshold::SnappedAbsolute(bound) | Threshold::SnappedRelative(bound) => {
+                check_snapped(bound)
+            }
+        }
+    }
+
+    pub(crate) fn snaps(self) -> bool {
+        matches!(
+            self,
+            Threshold::SnappedAbsolute(_) | Threshold::SnappedRelative(_)
+        )
+    }
+}
+
+/// How a checkpoint is recorded.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RecordOptions {
+    /// Which changes are recorded. A layer's first state is always recorded exactly.
+    pub threshold: Threshold,
+    /// Take tensors that the store does not have as new layers, from this step on.
+    pub allow_new_layers: bool,
+    /// Kept with the step.
+    pub notes: BTreeMap<String, Note>,
 }

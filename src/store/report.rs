@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use crate::{Checkpoint, Dtype, Note};
+use crate::dtype::Dtype;
+use crate::store::note::Note;
+use crate::values::Checkpoint;
 
 /// The tensors of a model at one time.
 #[derive(Clone, Debug)]
@@ -120,4 +122,15 @@ pub struct Verified {
     pub blobs: u64,
     /// Bytes of those.
     pub bytes: u64,
+}
+
+/// What recording a step came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// The step.
+    pub step: usize,
+    /// How many layers it is a step of.
+    pub layers: usize,
+    /// How many weights it changed; those of new layers are not counted.
+    pub changes: u64,
 }

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::core::Store;
-use super::handle::Handle;
-use crate::{
-    CoOccurrence, Delta, DenseWeights, Dtype, Error, Evolution, LayerEvolution, OpenVdbStorage,
-    Progress, Pruned, Region, Result, Retention, SparseWeights, StepStream, StorageOptions,
-    TemporalLayer, TemporalQueries, TemporalVDBStorage, Together, blocking,
-};
+use crate::dtype::Dtype;
+use crate::error::Result;
+use crate::grids::{OpenVdbStorage, StorageOptions};
+use crate::host::{Progress, StepStream};
+use crate::queries::evolution::{Evolution, LayerEvolution};
+use crate::queries::together::{CoOccurrence, Together};
+use crate::store::engine::Handle;
+use crate::store::index::LayerKey;
+use crate::traits::{TemporalLayer, TemporalQueries, TemporalVDBStorage};
+use crate::values::{Delta, DenseWeights, Pruned, Region, Retention, SparseWeights};
 
 /// One layer of a [`TemporalStore`](crate::TemporalStore). Each call that writes is a commit of its
 /// own; [`TemporalStore::begin_step`](crate::TemporalStore::begin_step) groups layers into one.
@@ -20,73 +23,54 @@ use crate::{
 #[derive(Clone)]
 pub struct StoredLayer {
     store: Arc<Handle>,
-    id: u32,
-    name: String,
-    dtype: Dtype,
-    shape: (i32, i32),
+    key: LayerKey,
 }
 
 impl StoredLayer {
-    pub(super) fn new(store: &Arc<Handle>, id: u32) -> Result<Self> {
-        let (name, dtype, shape) = store.describe(id)?;
-        Ok(StoredLayer {
+    pub(super) fn new(store: &Arc<Handle>, key: LayerKey) -> Self {
+        StoredLayer {
             store: Arc::clone(store),
-            id,
-            name,
-            dtype,
-            shape,
-        })
+            key,
+        }
     }
 
     /// The layer's name.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.key.name
     }
 
     /// The type of its weights.
     pub fn dtype(&self) -> Dtype {
-        self.dtype
+        self.key.dtype
     }
 
     /// Rows and columns.
     pub fn shape(&self) -> (i32, i32) {
-        self.shape
+        self.key.shape
     }
 
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Store, u32) -> Result<T> + Send + 'static,
+        work: impl FnOnce(&Handle, &LayerKey) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let (store, id) = (Arc::clone(&self.store), self.id);
-        let own = (self.name.clone(), self.dtype, self.shape);
-        blocking::run(move || {
-            // A rollback may have taken the layer away, and another may have its number now.
-            let result = match store.describe(id) {
-                Ok(found) if found == own => work(&store, id),
-                _ => Err(Error::NoSuchLayer {
-                    name: format!("{}, as it was before a rollback", own.0),
-                    nearest: vec![own.0],
-                }),
-            };
-            result.map_err(|error| error.in_file(store.path()))
-        })
-        .await
+        let key = self.key.clone();
+        self.store.run(move |store| work(store, &key)).await
     }
 
     /// The steps of this layer that are committed from now on.
     pub fn subscribe(&self) -> StepStream {
-        self.store.watch().subscribe(Some(self.id))
+        self.store.recorder().watch().subscribe(Some(self.key.id))
     }
 
     /// The state of a region as of time `t`, rows and columns counted from its corner. Only the
     /// tiles that it touches are read. Errors: `Pruned`, `InvalidRegion`, `Damaged`.
     pub async fn weights_in_region(&self, t: usize, region: Region) -> Result<SparseWeights> {
-        self.run(move |store, id| {
+        self.run(move |store, key| {
             let DenseWeights {
                 timestep,
                 shape,
                 values,
-            } = store.dense(id, t, Some(region))?;
+            } = store.sources().dense(key, t, Some(region))?;
             Ok(SparseWeights::from_dense(shape.0, shape.1, &values)?.with_timestep(timestep))
         })
         .await
@@ -95,7 +79,7 @@ impl StoredLayer {
     /// The state of a region as of time `t`, dense. Errors: `Pruned`, `InvalidRegion`, `Damaged`,
     /// `OutOfMemory`.
     pub async fn dense_in_region(&self, t: usize, region: Region) -> Result<DenseWeights> {
-        self.run(move |store, id| store.dense(id, t, Some(region)))
+        self.run(move |store, key| store.sources().dense(key, t, Some(region)))
             .await
     }
 
@@ -109,7 +93,7 @@ impl StoredLayer {
         times: RangeInclusive<usize>,
         options: StorageOptions,
     ) -> Result<OpenVdbStorage> {
-        self.run(move |store, id| Ok(store.grid(id, times, options)?.into()))
+        self.run(move |store, key| Ok(store.sources().grid(key, times, options)?.into()))
             .await
     }
 }
@@ -117,9 +101,9 @@ impl StoredLayer {
 impl fmt::Debug for StoredLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoredLayer")
-            .field("name", &self.name)
-            .field("dtype", &self.dtype)
-            .field("shape", &self.shape)
+            .field("name", &self.key.name)
+            .field("dtype", &self.key.dtype)
+            .field("shape", &self.key.shape)
             .finish()
     }
 }
@@ -128,7 +112,7 @@ impl fmt::Debug for StoredLayer {
 impl TemporalVDBStorage for StoredLayer {
     async fn store_base(&mut self, weights: &SparseWeights) -> Result<()> {
         let weights = weights.clone();
-        self.run(move |store, id| store.store_base(id, &weights))
+        self.run(move |store, key| store.recorder().store_base(key, &weights))
             .await
     }
 
@@ -141,26 +125,26 @@ impl TemporalVDBStorage for StoredLayer {
             .iter()
             .map(|(&(row, col), &delta)| (row, col, delta))
             .collect();
-        let (rows, cols) = self.shape;
-        self.run(move |store, id| {
-            store.store_changes(id, timestamp, Delta::from_triplets(rows, cols, changes)?)
+        let (rows, cols) = self.key.shape;
+        self.run(move |store, key| {
+            store.store_changes(key, timestamp, Delta::from_triplets(rows, cols, changes)?)
         })
         .await
     }
 
     async fn weights_at_time(&self, timestamp: usize) -> Result<SparseWeights> {
-        let (rows, cols) = self.shape;
+        let (rows, cols) = self.key.shape;
         self.weights_in_region(timestamp, Region::new(0..rows, 0..cols))
             .await
     }
 
     async fn weight_history(&self, x: i32, y: i32) -> Result<Vec<(usize, f32)>> {
-        self.run(move |store, id| store.weight_history(id, x, y))
+        self.run(move |store, key| store.sources().weight_history(key, x, y))
             .await
     }
 
     async fn prune_history(&mut self, keep_last: usize) -> Result<()> {
-        self.run(move |store, id| store.prune_history(id, keep_last))
+        self.run(move |store, key| store.upkeep().prune_history(key, keep_last))
             .await
     }
 }
@@ -169,7 +153,7 @@ impl TemporalVDBStorage for StoredLayer {
 impl TemporalQueries for StoredLayer {
     async fn weight_histories(&self, weights: &[(i32, i32)]) -> Result<Vec<Vec<(usize, f32)>>> {
         let weights = weights.to_vec();
-        self.run(move |store, id| store.weight_histories(id, &weights))
+        self.run(move |store, key| store.sources().weight_histories(key, &weights))
             .await
     }
 
@@ -180,7 +164,7 @@ impl TemporalQueries for StoredLayer {
         progress: &Progress,
     ) -> Result<LayerEvolution> {
         let (_stopper, task) = progress.begin();
-        self.run(move |store, id| store.evolution(id, &times, top, &task))
+        self.run(move |store, key| store.sources().evolution(key, &times, top, &task))
             .await
     }
 
@@ -191,17 +175,21 @@ impl TemporalQueries for StoredLayer {
         progress: &Progress,
     ) -> Result<Vec<Evolution>> {
         let (_stopper, task) = progress.begin();
-        self.run(move |store, id| store.weight_evolutions(id, &times, region, &task))
-            .await
+        self.run(move |store, key| {
+            store
+                .sources()
+                .weight_evolutions(key, &times, region, &task)
+        })
+        .await
     }
 
     async fn together(&self, query: &CoOccurrence, progress: &Progress) -> Result<Together> {
         query.check()?;
         let query = query.clone();
         let (_stopper, task) = progress.begin();
-        self.run(move |store, id| {
-            let masks = store.change_masks(id, &query, &task)?;
-            Together::new(masks, &query, store.options().threads, &task)
+        self.run(move |store, key| {
+            let masks = store.sources().change_masks(key, &query, &task)?;
+            Together::new(masks, &query, store.sources().options().threads, &task)
         })
         .await
     }
@@ -210,13 +198,13 @@ impl TemporalQueries for StoredLayer {
 #[async_trait]
 impl TemporalLayer for StoredLayer {
     async fn oldest(&self) -> Result<usize> {
-        self.run(|store, id| store.with_layer(id, |layer| Ok(layer.oldest())))
+        self.run(|store, key| store.sources().with_layer(key, |layer| Ok(layer.oldest())))
             .await
     }
 
     async fn steps(&self) -> Result<Vec<usize>> {
-        self.run(|store, id| {
-            store.with_layer(id, |layer| {
+        self.run(|store, key| {
+            store.sources().with_layer(key, |layer| {
                 Ok(layer.steps[1..].iter().map(|step| *step as usize).collect())
             })
         })
@@ -225,13 +213,13 @@ impl TemporalLayer for StoredLayer {
 
     async fn store_changes(&self, t: usize, delta: &Delta) -> Result<()> {
         let delta = delta.clone();
-        self.run(move |store, id| store.store_changes(id, t, delta))
+        self.run(move |store, key| store.store_changes(key, t, delta))
             .await
     }
 
     async fn accumulate(&self, t: usize, delta: &Delta, scale: f32) -> Result<()> {
         let delta = delta.clone();
-        self.run(move |store, id| store.accumulate(id, t, &delta, scale))
+        self.run(move |store, key| store.accumulate(key, t, &delta, scale))
             .await
     }
 
@@ -242,7 +230,8 @@ impl TemporalLayer for StoredLayer {
         gradient: f32,
         timestep: usize,
     ) -> Result<()> {
-        let gradient = Delta::from_triplets(self.shape.0, self.shape.1, [(x, y, gradient)])?;
+        let gradient =
+            Delta::from_triplets(self.key.shape.0, self.key.shape.1, [(x, y, gradient)])?;
         self.accumulate(timestep, &gradient, 1.0).await
     }
 
@@ -251,69 +240,76 @@ impl TemporalLayer for StoredLayer {
     }
 
     async fn rollback(&self, t: usize) -> Result<usize> {
-        self.run(move |store, id| store.rollback(Some(id), t)).await
+        self.run(move |store, key| store.upkeep().rollback(Some(key), t))
+            .await
     }
 
     async fn dense_at_many(&self, times: &[usize]) -> Result<Vec<DenseWeights>> {
         let times = times.to_vec();
-        self.run(move |store, id| store.dense_at_many(id, &times))
+        self.run(move |store, key| store.sources().dense_at_many(key, &times))
             .await
     }
 
     async fn dense_at_time(&self, t: usize) -> Result<DenseWeights> {
-        self.run(move |store, id| store.dense(id, t, None)).await
+        self.run(move |store, key| store.sources().dense(key, t, None))
+            .await
     }
 
     async fn get_delta_layer(&self, t: usize) -> Result<Delta> {
-        self.run(move |store, id| store.delta_layer(id, t)).await
+        self.run(move |store, key| store.sources().delta_layer(key, t))
+            .await
     }
 
     async fn deltas_in(&self, times: RangeInclusive<usize>) -> Result<Vec<(usize, Delta)>> {
-        self.run(move |store, id| store.deltas_in(id, times)).await
+        self.run(move |store, key| store.sources().deltas_in(key, times))
+            .await
     }
 
     async fn net_change(&self, from: usize, to: usize) -> Result<Delta> {
-        self.run(move |store, id| store.net_change(id, from, to))
+        self.run(move |store, key| store.sources().net_change(key, from, to))
             .await
     }
 
     async fn change_counts(&self, times: RangeInclusive<usize>) -> Result<Vec<((i32, i32), u32)>> {
-        self.run(move |store, id| store.change_counts(id, times))
+        self.run(move |store, key| store.sources().change_counts(key, times))
             .await
     }
 
     async fn tag(&self, name: &str, t: usize) -> Result<()> {
         let name = name.to_owned();
-        self.run(move |store, _| store.tag(&name, t)).await
+        self.run(move |store, _| store.recorder().tag(&name, t))
+            .await
     }
 
     async fn untag(&self, name: &str) -> Result<usize> {
         let name = name.to_owned();
-        self.run(move |store, _| store.untag(&name)).await
+        self.run(move |store, _| store.recorder().untag(&name))
+            .await
     }
 
     async fn tags(&self) -> Result<BTreeMap<String, usize>> {
-        self.run(|store, _| store.tags()).await
+        self.run(|store, _| store.sources().tags()).await
     }
 
     async fn set_retention(&self, retention: Retention) -> Result<()> {
-        self.run(move |store, id| store.set_retention(Some(id), retention))
+        self.run(move |store, key| store.recorder().set_retention(Some(key), retention))
             .await
     }
 
     async fn retention(&self) -> Result<Retention> {
-        self.run(|store, id| store.retention(Some(id))).await
+        self.run(|store, key| store.sources().retention(Some(key)))
+            .await
     }
 
     async fn prune(&self, retention: &Retention) -> Result<Pruned> {
         let retention = retention.clone();
-        self.run(move |store, id| store.prune(Some(id), &retention, false))
+        self.run(move |store, key| store.upkeep().prune(Some(key), &retention, false))
             .await
     }
 
     async fn plan_prune(&self, retention: &Retention) -> Result<Pruned> {
         let retention = retention.clone();
-        self.run(move |store, id| store.prune(Some(id), &retention, true))
+        self.run(move |store, key| store.upkeep().prune(Some(key), &retention, true))
             .await
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::RUNS;
 use super::recording::Recording;
+use super::runs::RUNS;
 use super::volume::Volume;
 use crate::Listener;
 

@@ -8,6 +8,7 @@ mod read_back;
 mod recorded_training;
 mod recording;
 mod report;
+mod runs;
 mod sizes;
 mod volume;
 mod weight;
@@ -23,16 +24,10 @@ pub use matrix::Matrix;
 pub use read_back::{ReadBack, State};
 use recorded_training::{KEPT, RecordedTraining};
 pub use report::{Report, Run};
+use runs::RUNS;
 pub use sizes::Sizes;
 pub use volume::Volume;
 pub use weight::{History, MostChanged};
-
-/// Each run's name and threshold, the latter as a share of each matrix's standard deviation.
-///
-/// 1 % was found by trying 0.1 % to 20 % on this very training: a twelfth of the changes remain, and
-/// the accuracy of the recorded network is about two of the 360 test images from the trained one's,
-/// on average over all steps. At 5 % it is less than a hundredth of the changes, and five images.
-const RUNS: [(&str, f64); 2] = [("lossless", 0.0), ("threshold", 0.01)];
 
 /// Trains the network, records each of its steps in all runs, reads steps back and writes the volumes
 /// into `folder`.

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use ndarray::Array2;
 
-use super::RUNS;
 use super::matrix::Matrix;
 use super::recording::Recording;
+use super::runs::RUNS;
 use crate::Listener;
 use crate::training::{Digits, STEPS, Training};
 

@@ -124,7 +124,7 @@ impl Axes {
         format!("({})", words.join(", "))
     }
 
-    /// The same for programs.
+    /// A part of the layer for programs: what its field is called, and the field.
     pub(crate) fn unit_json(&self, unit: Unit) -> (&'static str, Value) {
         match unit {
             Unit::Weight(row, col) => ("index", json!(self.indices(row, col))),

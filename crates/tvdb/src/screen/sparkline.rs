@@ -13,8 +13,8 @@ pub(crate) fn sparkline(values: &[f64]) -> String {
     bars(values, low, high)
 }
 
-/// The same for amounts, from 0 to the highest. In each bar as many as it takes for at most `width`
-/// bars: their mean.
+/// One bar for each amount, from 0 to the highest. Where there are more than `width`, each bar is the
+/// mean of as many as it takes.
 pub(crate) fn of_amounts(amounts: &[f64], width: usize) -> String {
     let each = amounts.len().div_ceil(width.max(1)).max(1);
     let mean = |some: &[f64]| some.iter().sum::<f64>() / some.len() as f64;

@@ -38,7 +38,7 @@ pub(crate) fn shortened(text: &str, width: usize) -> String {
         .collect()
 }
 
-/// The same, by leaving out its end.
+/// `text` in at most `width` columns, by leaving out its end, and without what would steer a terminal.
 pub(crate) fn cut(text: &str, width: usize) -> String {
     let mut chars = printable(text);
     if chars.len() > width {

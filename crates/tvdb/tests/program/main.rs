@@ -104,7 +104,7 @@ impl Folder {
         stderr
     }
 
-    /// The same, with each of `words` in what it says.
+    /// It must fail with code 1, in an orderly way, and say each of `words`.
     fn refuses(&self, arguments: &[&str], words: &[&str]) {
         let stderr = self.fails(1, arguments);
         for word in words {
@@ -141,7 +141,8 @@ impl Folder {
         self.steps_are_whole_from(0);
     }
 
-    /// The same, for steps from one on, which all layers have.
+    /// All steps from `first` on, which all layers have, come back as the files that were recorded, and
+    /// the store is whole.
     fn steps_are_whole_from(&self, first: u64) {
         for step in self.steps().into_iter().filter(|step| *step >= first) {
             let name = step.to_string();

@@ -1,6 +1,7 @@
 //! Made-up runs: one matrix, of which a share changes at each step, or which is trained.
 
 mod adam;
+mod change;
 mod normal;
 mod state;
 
@@ -15,6 +16,7 @@ use super::measure::available_memory;
 use super::run_source::RunSource;
 use super::scratch::Scratch;
 use crate::{Listener, background};
+use change::Change;
 use state::State;
 
 /// What seeds the random numbers where no seed is given.
@@ -33,15 +35,6 @@ pub struct MadeUpRun {
     steps: usize,
     change: Change,
     seed: u64,
-}
-
-/// What happens at a step.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Change {
-    /// Every f32 weight changes with this probability, which is more than 0 and at most 1.
-    Share(f64),
-    /// The bf16 weights are trained with this learning rate, which is more than 0 and at most 1.
-    Adam(f64),
 }
 
 impl FromStr for MadeUpRun {
@@ -90,48 +83,6 @@ fn count(what: &str, text: &str) -> Result<usize> {
         i32::MAX - 1
     );
     Ok(number as usize)
-}
-
-impl FromStr for Change {
-    type Err = anyhow::Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        match text.split_once('=') {
-            Some((name, rate)) if name.trim_end() == "adam" => {
-                parse_rate(rate.trim_start()).map(Change::Adam)
-            }
-            _ => parse_share(text).map(Change::Share),
-        }
-    }
-}
-
-/// `3e-6`
-fn parse_rate(text: &str) -> Result<f64> {
-    let rate: f64 = text
-        .parse()
-        .with_context(|| format!("'{text}' is not a learning rate, such as 3e-6"))?;
-    ensure!(
-        rate > 0.0 && rate <= 1.0,
-        "the learning rate is '{text}', where more than 0 and at most 1 can be"
-    );
-    Ok(rate)
-}
-
-/// `0.01`, or `1%`.
-fn parse_share(text: &str) -> Result<f64> {
-    let (number, unit) = match text.strip_suffix('%') {
-        Some(number) => (number.trim_end(), 100.0),
-        None => (text, 1.0),
-    };
-    let number: f64 = number.parse().with_context(|| {
-        format!("'{text}' is neither a share, such as 0.01 or 1%, nor adam=LR, such as adam=3e-6")
-    })?;
-    let share = number / unit;
-    ensure!(
-        share > 0.0 && share <= 1.0,
-        "a share of '{text}' changes, where more than 0 and at most 1 (100%) can"
-    );
-    Ok(share)
 }
 
 impl fmt::Display for MadeUpRun {
@@ -183,8 +134,9 @@ impl MadeUpRun {
         listener.begin(self.steps as u64 + 1);
         listener.doing("making up a run");
         let mut files = Vec::with_capacity(self.steps + 1);
-        let run = *self;
-        let mut state = background::run(move || Ok(State::first(run))).await?;
+        let (shape, change, seed) = ([self.rows, self.cols], self.change, self.seed);
+        let first = move || Ok(State::first(shape, change, seed));
+        let mut state = background::run(first).await?;
         for step in 0..=self.steps {
             let file = folder.join(format!("step_{step:05}.{}", format.extension));
             let path = file.clone();

@@ -6,8 +6,8 @@ use rand_chacha::ChaCha8Rng;
 use temporal_vdb::{Checkpoint, Dtype, Tensor};
 
 use super::adam::Adam;
+use super::change::Change;
 use super::normal::normal;
-use super::{Change, MadeUpRun};
 
 /// Standard deviation of the weights at first: that of a linear layer of some thousand inputs.
 const WEIGHTS: f64 = 0.02;
@@ -33,16 +33,16 @@ enum Changing {
 
 impl State {
     /// The first step.
-    pub(super) fn first(run: MadeUpRun) -> Self {
-        let mut random = ChaCha8Rng::seed_from_u64(run.seed);
-        let weights = (0..run.rows * run.cols).map(|_| (normal(&mut random) * WEIGHTS) as f32);
+    pub(super) fn first([rows, cols]: [usize; 2], change: Change, seed: u64) -> Self {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let weights = (0..rows * cols).map(|_| (normal(&mut random) * WEIGHTS) as f32);
         let weights: Vec<f32> = weights.collect();
-        let change = match run.change {
+        let change = match change {
             Change::Share(share) => Changing::Share(share),
             Change::Adam(rate) => Changing::Adam(Adam::new(rate, weights.len(), &mut random)),
         };
         State {
-            shape: vec![run.rows, run.cols],
+            shape: vec![rows, cols],
             weights,
             change,
             bytes: Bytes::new(),
@@ -113,11 +113,16 @@ fn to_bf16(weight: f32) -> u16 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::MadeUpRun;
     use super::*;
+
+    fn first(run: MadeUpRun) -> State {
+        State::first([run.rows, run.cols], run.change, run.seed)
+    }
 
     /// The weights before and after a step.
     fn step(spec: &str) -> (Vec<f32>, Vec<f32>) {
-        let mut state = State::first(spec.parse().unwrap());
+        let mut state = first(spec.parse().unwrap());
         let before = state.weights.clone();
         state.advance();
         (before, state.weights)
@@ -126,7 +131,7 @@ mod tests {
     /// The elements of all checkpoints of a bf16 run.
     fn bf16_run(spec: &str) -> Vec<Vec<u16>> {
         let run: MadeUpRun = spec.parse().unwrap();
-        let mut state = State::first(run);
+        let mut state = first(run);
         let checkpoint = |at| {
             if at > 0 {
                 state.advance();

@@ -91,7 +91,7 @@ impl Activity {
         listing.end("")
     }
 
-    /// The same for programs: the elements of an array.
+    /// Writes those that never changed as elements of an array, in the order of the layers.
     pub(super) async fn list_frozen(
         &self,
         by: PartName,

@@ -1,0 +1,187 @@
+use std::cell::RefCell;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::backend::{Batch, Key, Table};
+use super::digest::{Digest, digest_of};
+use super::rows::{
+    Blobs, CommitRow, GapRow, GroupRow, KeyframeRow, LayerRow, NewCommit, SettingsRow, StateRow,
+    Tip,
+};
+use super::snapshot::{Snapshot, codebook_sum};
+use crate::error::Result;
+
+/// Rows that are written together. What it has put it can also read.
+pub(crate) struct Transaction<'b> {
+    batch: &'b dyn Batch,
+    snapshot: Snapshot<'b>,
+    tip: RefCell<Tip>,
+}
+
+impl<'b> Deref for Transaction<'b> {
+    type Target = Snapshot<'b>;
+
+    fn deref(&self) -> &Snapshot<'b> {
+        &self.snapshot
+    }
+}
+
+impl<'b> Transaction<'b> {
+    pub(super) fn new(batch: &'b dyn Batch) -> Result<Self> {
+        let snapshot = Snapshot::new(batch);
+        let tip = RefCell::new(snapshot.tip()?);
+        Ok(Transaction {
+            batch,
+            snapshot,
+            tip,
+        })
+    }
+
+    /// Writes the tip that all that has been put leads to.
+    pub(super) fn finish(&self) -> Result<()> {
+        let mut tip = self.tip.borrow_mut();
+        tip.generation += 1;
+        self.batch.put(Table::Tip, &Tip::key(), tip.to_row())
+    }
+
+    /// Appends a commit and chains it to the one before.
+    pub(crate) fn put_commit(&self, new: NewCommit, states: &[StateRow]) -> Result<()> {
+        let mut tip = self.tip.borrow_mut();
+        let states = StateRow::encode(states);
+        let commit = CommitRow::after(&tip, new, digest_of(&states));
+        let key = CommitRow::key(commit.seq);
+        self.batch
+            .put(Table::Commits, &key, commit.to_row(states))?;
+        tip.seq = commit.seq;
+        tip.chain = commit.chain;
+        tip.commits += 1;
+        Ok(())
+    }
+
+    /// Drops the commits of which `stays` says no. `commits` are all there are, in their order.
+    pub(crate) fn drop_commits(
+        &self,
+        commits: &[Arc<CommitRow>],
+        stays: impl Fn(&CommitRow) -> bool,
+    ) -> Result<()> {
+        let mut tip = self.tip.borrow_mut();
+        let mut first = None;
+        let (mut seq, mut chain) = (tip.first_seq - 1, tip.anchor);
+        // The chain before the commits that go now.
+        let mut gone: Option<Digest> = None;
+        for commit in commits {
+            if !stays(commit) {
+                self.delete(Table::Commits, CommitRow::key(commit.seq))?;
+                tip.commits -= 1;
+                gone = Some(commit.chain);
+                continue;
+            }
+            match gone.take() {
+                Some(before) if first.is_some() => self.begin_anew(commit, before)?,
+                Some(before) => {
+                    tip.first_seq = commit.seq;
+                    tip.anchor = commit.before.unwrap_or(before);
+                }
+                None => {}
+            }
+            first.get_or_insert(commit.seq);
+            (seq, chain) = (commit.seq, commit.chain);
+        }
+        tip.seq = seq;
+        tip.chain = chain;
+        Ok(())
+    }
+
+    /// Has a commit say which chain it is upon, since the commits before it have gone.
+    fn begin_anew(&self, commit: &CommitRow, before: Digest) -> Result<()> {
+        let states = self.states(commit)?;
+        let commit = CommitRow {
+            before: Some(commit.before.unwrap_or(before)),
+            ..commit.clone()
+        };
+        let row = commit.to_row(StateRow::encode(&states));
+        self.batch
+            .put(Table::Commits, &CommitRow::key(commit.seq), row)
+    }
+
+    pub(crate) fn put_gap(&self, gap: &GapRow) -> Result<()> {
+        self.batch.put(Table::Gaps, &gap.key(), gap.to_row())?;
+        self.tip.borrow_mut().gaps += 1;
+        Ok(())
+    }
+
+    pub(crate) fn drop_gap(&self, gap: &GapRow) -> Result<()> {
+        self.delete(Table::Gaps, gap.key())?;
+        self.tip.borrow_mut().gaps -= 1;
+        Ok(())
+    }
+
+    pub(crate) fn put_settings(&self, settings: &SettingsRow) -> Result<()> {
+        self.batch
+            .put(Table::Settings, &SettingsRow::key(), settings.to_row())
+    }
+
+    /// Drops the newest layer, of which nothing else is left.
+    pub(crate) fn drop_layer(&self, id: u32) -> Result<()> {
+        self.delete(Table::Layers, Key::of(id.into()))?;
+        self.tip.borrow_mut().layers = id;
+        Ok(())
+    }
+
+    /// Adds a layer or replaces it.
+    pub(crate) fn put_layer(&self, layer: &LayerRow) -> Result<()> {
+        self.batch
+            .put(Table::Layers, &layer.key(), layer.to_row())?;
+        let mut tip = self.tip.borrow_mut();
+        tip.layers = tip.layers.max(layer.id + 1);
+        Ok(())
+    }
+
+    /// Stores a blob and gives its id, which follows the one before it.
+    pub(crate) fn put_blob(&self, data: &[u8]) -> Result<u64> {
+        let mut tip = self.tip.borrow_mut();
+        let id = tip.next_blob;
+        self.batch.put_blob(id, data)?;
+        tip.next_blob = id + 1;
+        Ok(id)
+    }
+
+    pub(crate) fn put_group(&self, group: &GroupRow) -> Result<()> {
+        self.batch.put(Table::Groups, &group.key(), group.to_row())
+    }
+
+    /// Drops a group with its blobs, and its codebook if no other group has it.
+    pub(crate) fn drop_group(&self, group: &GroupRow) -> Result<()> {
+        self.delete(Table::Groups, group.key())?;
+        self.drop_blobs(&group.blobs)?;
+        match group.codebook {
+            Some(id) if !self.has_groups_with(id)? => self.batch.delete_blobs(id..id + 1),
+            _ => Ok(()),
+        }
+    }
+
+    /// Stores a codebook and gives its id.
+    pub(crate) fn put_codebook(&self, data: &[u8]) -> Result<u64> {
+        let id = self.tip.borrow().next_blob;
+        self.put_blob(&[&codebook_sum(id, data), data].concat())
+    }
+
+    pub(crate) fn put_keyframe(&self, keyframe: &KeyframeRow) -> Result<()> {
+        self.batch
+            .put(Table::Keyframes, &keyframe.key(), keyframe.to_row())
+    }
+
+    /// Drops a keyframe with its blobs.
+    pub(crate) fn drop_keyframe(&self, keyframe: &KeyframeRow) -> Result<()> {
+        self.delete(Table::Keyframes, keyframe.key())?;
+        self.drop_blobs(&keyframe.blobs)
+    }
+
+    fn drop_blobs(&self, blobs: &Blobs) -> Result<()> {
+        self.batch.delete_blobs(blobs.ids())
+    }
+
+    fn delete(&self, table: Table, key: Key) -> Result<()> {
+        self.batch.delete(table, key..=key)
+    }
+}

@@ -1,0 +1,16 @@
+//! The work behind recording, and what drops steps: sealing the journal into blocks, keyframes, merging
+//! blocks, pruning and rolling back.
+
+mod group_work;
+mod job;
+mod keyframes;
+mod merge;
+mod prune;
+mod rollback;
+#[allow(clippy::module_inception)] // the noun that the folder is about
+mod upkeep;
+mod used_commits;
+mod worker;
+
+pub(crate) use upkeep::Upkeep;
+pub(crate) use worker::Worker;

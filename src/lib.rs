@@ -66,7 +66,9 @@ pub use values::{
     get_z_for_timestamp,
 };
 
-/// The README's example, compiled as a test.
+/// The README's example and those of the guide, compiled as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
+#[doc = include_str!("../docs/guide/rust.md")]
+#[doc = include_str!("../docs/guide/grids.md")]
 struct Readme;

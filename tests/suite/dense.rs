@@ -396,9 +396,10 @@ async fn a_damaged_codebook_is_named() {
     let of_moves = format!("(SELECT codebook {first})");
     let database = Connection::open(&path).unwrap();
     // At its last step there may be a keyframe.
-    let inside: usize = database
+    let inside: u32 = database
         .query_row(&format!("SELECT last - 1 {first}"), [], |row| row.get(0))
         .unwrap();
+    let inside = inside as usize;
     drop(database);
     for sql in [
         format!(

@@ -17,7 +17,7 @@ mod run;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 use serde_json::Value;
 use temporal_vdb::{Error, Favor, StoreOptions, TemporalStore};
 
@@ -280,7 +280,8 @@ fn blobs_of_groups(database: &Connection, which: &str) -> Vec<(usize, Vec<u8>)> 
          ON id >= blob AND id < blob + length(manifest) / 8 WHERE {which}"
     );
     let mut query = database.prepare(&sql).unwrap();
-    let found = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    let steps = |row: &Row| row.get::<_, u32>(0).map(|steps| steps as usize);
+    let found = query.query_map([], |row| Ok((steps(row)?, row.get(1)?)));
     found.unwrap().collect::<Result<_, _>>().unwrap()
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Row};
 use temporal_vdb::{Checkpoint, Durability, StoreOptions, TemporalStore};
 
 use super::answer::{Answer, Question};
@@ -140,7 +140,8 @@ fn rows(path: &Path) -> Vec<Range<usize>> {
     let connection = Connection::open(path).unwrap();
     let sql = "SELECT pgoffset + unused, pgoffset + pgsize FROM dbstat WHERE name <> 'blobs'";
     let mut query = connection.prepare(sql).unwrap();
-    let rows = query.query_map([], |row| Ok(row.get(0)?..row.get(1)?));
+    let at = |row: &Row, column| row.get::<_, u32>(column).map(|at| at as usize);
+    let rows = query.query_map([], |row| Ok(at(row, 0)?..at(row, 1)?));
     rows.unwrap().collect::<Result<_, _>>().unwrap()
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use ndarray::{Array2, s};
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::digits::Images;

@@ -1,6 +1,6 @@
 use std::f64::consts::TAU;
 
-use rand::Rng;
+use rand::{Rng, RngExt};
 
 /// One normally distributed number of mean 0 and standard deviation 1 (Box and Muller 1958).
 pub(super) fn normal(random: &mut impl Rng) -> f64 {

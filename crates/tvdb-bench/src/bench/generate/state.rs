@@ -1,7 +1,7 @@
 use std::mem;
 
 use bytes::Bytes;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use temporal_vdb::{Checkpoint, Dtype, Tensor};
 

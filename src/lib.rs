@@ -6,11 +6,36 @@
 //! plus all deltas up to t, in that order, in IEEE binary32: the same bits whatever the number of
 //! threads, before and after pruning.
 //!
-//! Two things hold layers, and both are used through [`TemporalVDBStorage`], [`TemporalLayer`] and
-//! methods of their own. [`TemporalStore`] is durable: many named layers, whose history rests compressed in one file,
-//! and any range of which becomes a grid again ([`StoredLayer::grid`]). [`OpenVdbStorage`] keeps one
-//! layer in memory, all of it in grids, for live adaptation; [`DenseDetector`] and
-//! [`DeltaDetector`] find what changed from one set of weights to the next for it.
+//! # What there is
+//!
+//! *Storage*, a layer wherever it is kept. [`OpenVdbStorage`] keeps one in memory, all of it in grids, for
+//! live adaptation ([`StorageOptions`]; [`Layer`] is the same without async). [`StoredLayer`] is one of a
+//! store. Both are used through three traits: [`TemporalVDBStorage`] (base, deltas, states, a weight's
+//! history), [`TemporalLayer`] (all else that is done with time: accumulating, rolling back, tags,
+//! policies, many states at once) and [`TemporalQueries`].
+//!
+//! *Store*, many named layers in one durable file, any range of which becomes a grid again
+//! ([`StoredLayer::grid`]). [`TemporalStore`] records checkpoints and gives them back; [`StepWriter`] puts a
+//! step together. Set: [`StoreOptions`] with [`Durability`], [`Favor`] and [`Codec`]; [`RecordOptions`] with
+//! [`Threshold`] and [`Note`]. Told: [`Recorded`], [`ModelWeights`], [`LayerInfo`], [`StepInfo`],
+//! [`StoreStats`], [`LayerStats`], [`Verified`]; as it happens, [`StepStream`] of [`StepEvent`].
+//!
+//! *Values*. Weights: [`SparseWeights`], [`DenseWeights`]. What changed: [`Delta`] of [`Change`]s. Whole
+//! models: [`Checkpoint`] of [`Tensor`]s, with their [`Dtype`]. Where: [`Region`], [`Unit`] ([`By`]),
+//! [`Voxel`], [`TemporalCoordinate`], [`Coordinate3D`]. What stays: [`Retention`], [`Tier`], [`Pruned`],
+//! [`Ring`] ([`MAX_HISTORY`], [`get_z_for_timestamp`]). Steps end at [`MAX_STEP`]. Sizes of grids:
+//! [`Figures`].
+//!
+//! *Detectors* find what changed from one set of weights to the next: [`DenseDetector`] in arrays, bit for
+//! bit; [`DeltaDetector`] in hash maps.
+//!
+//! *Queries*. How weights moved: [`Evolution`], [`LayerEvolution`], [`ModelEvolution`]. Which change at the
+//! same steps: [`CoOccurrence`] asks, [`Together`] answers with [`Group`]s and [`Pairs`] of [`Pair`]s. Long
+//! ones tell how far they are, and can be stopped: [`Progress`].
+//!
+//! What fails is an [`Error`]; its [`ErrorKind`] says what can be done about it.
+//!
+//! # An example
 //!
 //! ```
 //! use temporal_vdb::{DenseDetector, OpenVdbStorage, TemporalLayer, TemporalVDBStorage};
@@ -28,18 +53,29 @@
 //! # }).unwrap();
 //! ```
 
-// The folders, in reading order; each imports only what stands below it.
-mod coding; // states and changes as bytes, and back
-mod detect; // what changed from one set of weights to the next
-mod dtype; // the ground floor: what errors name
+// The folders, in reading order. Each imports only what stands below it.
+//
+//   store/    many layers in one durable file: recorded, read, sealed, pruned
+//   grids/    one layer in memory, in FloatGrids: the bridge to OpenVDB, and its safe owners
+//   traits/   what a layer can do, wherever it is kept
+//   queries/  how weights moved, and which move together
+//   coding/   states and changes as bytes, and back
+//   detect/   what changed from one set of weights to the next
+//   values/   what callers give and get: weights, deltas, tensors, regions, policies
+//   host/     the machine beneath: threads, float mode, memory, progress, watching
+//   dtype.rs, limits.rs, error.rs: the ground floor, what errors can name
+
+mod coding;
+mod detect;
+mod dtype;
 mod error;
-mod grids; // one layer in memory, in FloatGrids: the bridge to OpenVDB and its safe owners
-mod host; // the machine beneath: threads, float mode, memory, progress, watching
+mod grids;
+mod host;
 mod limits;
-mod queries; // how weights moved, and which move together
-mod store; // many layers in one durable file: what is recorded, read, sealed, pruned
-mod traits; // what a layer can do, wherever it is kept
-mod values; // what callers give and get: weights, deltas, tensors, regions, policies
+mod queries;
+mod store;
+mod traits;
+mod values;
 
 #[doc(hidden)]
 pub use grids::baseline;

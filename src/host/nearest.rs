@@ -1,7 +1,9 @@
+use strsim::levenshtein;
+
 /// Names that someone who wrote `name` may have meant.
 pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a String>) -> Vec<String> {
     let mut scored: Vec<(usize, &String)> = names
-        .map(|other| (distance(name, other), other))
+        .map(|other| (levenshtein(name, other), other))
         .filter(|(distance, other)| {
             *distance <= name.len().max(other.len()) / 3 || other.contains(name)
         })
@@ -12,22 +14,6 @@ pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a String>) -
         .take(3)
         .map(|(_, other)| other.clone())
         .collect()
-}
-
-/// Insertions, deletions and replacements that lead from one text to the other (Levenshtein 1966).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
 }
 
 #[cfg(test)]

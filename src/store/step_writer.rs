@@ -62,7 +62,7 @@ impl StepWriter {
     /// Commits the step: all of it, or with an error nothing. With
     /// [`Durability::Immediate`](crate::Durability::Immediate) it is on the disk then.
     ///
-    /// Errors: those of [`TemporalStore::record`]; `EmptyStep`, `NoSuchLayer`, `ShapeMismatch` and
+    /// Errors: those of [`TemporalStore::record`](crate::TemporalStore::record); `EmptyStep`, `NoSuchLayer`, `ShapeMismatch` and
     /// `OffLattice` for changes.
     pub async fn commit(self) -> Result<Recorded> {
         let StepWriter { store, step } = self;

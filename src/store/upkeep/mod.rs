@@ -1,6 +1,7 @@
 //! The work behind recording, and what drops steps: sealing the journal into blocks, keyframes, merging
 //! blocks, pruning and rolling back.
 
+mod cut;
 mod group_work;
 mod job;
 mod keyframes;

@@ -76,11 +76,13 @@ pub enum Threshold {
     Absolute(f32),
     /// Those by more than this share of the standard deviation of the tensor's elements at the step.
     Relative(f32),
-    /// As `Absolute`, and what is recorded is snapped: instead of the changes to the very weights,
-    /// multiples of one step, about twice the threshold, that lead to within it of them. Similar
-    /// changes become the same, which takes a fraction of the bytes. Above 0.
+    /// Those by more than this; what is given back is within it. What is recorded is snapped: instead
+    /// of the changes to the very weights, multiples of one step, about twice the threshold, that lead
+    /// to within it of them. Similar changes become the same, which takes a fraction of the bytes.
+    /// Above 0.
     SnappedAbsolute(f32),
-    /// As `Relative`, snapped. Above 0.
+    /// Those by more than this share of the standard deviation of the tensor's elements at the step,
+    /// snapped as by `SnappedAbsolute`. Above 0.
     SnappedRelative(f32),
 }
 

@@ -62,8 +62,10 @@ impl StepWriter {
     /// Commits the step: all of it, or with an error nothing. With
     /// [`Durability::Immediate`](crate::Durability::Immediate) it is on the disk then.
     ///
-    /// Errors: those of [`TemporalStore::record`](crate::TemporalStore::record); `EmptyStep`, `NoSuchLayer`, `ShapeMismatch` and
-    /// `OffLattice` for changes.
+    /// Errors: `EmptyStep`, `InvalidStep`, `StepOutOfOrder`, `DuplicateTensor`, `ReadOnly`, `Io`; for
+    /// tensors `MissingTensor`, `NewTensor`, `TensorMismatch`, `TensorLength`, `InvalidThreshold`,
+    /// `NothingToSnap`; for changes `NoSuchLayer`, `NotAMatrix`, `ShapeMismatch`, `OutOfShape`,
+    /// `OffLattice`.
     pub async fn commit(self) -> Result<Recorded> {
         let StepWriter { store, step } = self;
         store.run(move |store| store.commit(step)).await

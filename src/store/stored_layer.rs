@@ -19,7 +19,12 @@ use crate::values::{Delta, DenseWeights, Pruned, Region, Retention, SparseWeight
 /// One layer of a [`TemporalStore`](crate::TemporalStore). Each call that writes is a commit of its
 /// own; [`TemporalStore::begin_step`](crate::TemporalStore::begin_step) groups layers into one.
 ///
-/// A handle, like the store's, with the same promises about cancellation.
+/// A handle: cloning it is cheap. A rollback to before the layer began leaves it without a layer
+/// (`NoSuchLayer`).
+///
+/// *Cancellation.* Dropping the future of a write that has started does not stop it: it is done whole, or
+/// fails and changes nothing. Dropping the future of a read wastes its work, but for those that take a
+/// [`Progress`]: their work stops.
 #[derive(Clone)]
 pub struct StoredLayer {
     store: Arc<Handle>,

@@ -53,8 +53,8 @@ impl TemporalStore {
             .map(Self::from)
     }
 
-    /// Opens a store for writing, or makes a new one where there is no file. Errors: those of
-    /// `open`.
+    /// Opens a store for writing, or makes a new one where there is no file. Errors: `Io`, `NotAStore`,
+    /// `NewerFormat`, `InUse`, `Damaged`.
     pub async fn open_or_create(path: impl Into<PathBuf>, options: StoreOptions) -> Result<Self> {
         let path = path.into();
         blocking::run(move || Handle::open_or_create(&path, options))
@@ -252,7 +252,8 @@ impl TemporalStore {
     }
 
     /// What [`prune`](Self::prune) would do, found out by doing it in a transaction that is then
-    /// taken back. Errors: the same.
+    /// taken back: it can take as long. Errors: `KeepsNothing`, `TiersDoNotNest`, `ReadOnly`, `Io`,
+    /// `Damaged`.
     pub async fn plan_prune(&self, retention: &Retention) -> Result<Pruned> {
         let retention = retention.clone();
         self.store
@@ -262,8 +263,8 @@ impl TemporalStore {
 
     /// How layers moved in the retained steps of a range of times: some of them, or with `None` all
     /// that are matrices, in one snapshot; with the `top` most active weights of each. `progress` is
-    /// told how many tiles of layers are done. See [`TemporalQueries::evolution`](crate::TemporalQueries::evolution), which is the same
-    /// of one layer, also for what dropping the future does.
+    /// told how many tiles of layers are done; dropping the future stops the work. Of one layer alone
+    /// [`TemporalQueries::evolution`](crate::TemporalQueries::evolution) asks.
     ///
     /// Errors: `NoSuchLayer`, `NotAMatrix`, `OutOfMemory`, `Cancelled`, `Damaged`.
     pub async fn evolution(

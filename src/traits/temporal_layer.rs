@@ -35,7 +35,8 @@ pub trait TemporalLayer: TemporalVDBStorage {
 
     // ---- writing
 
-    /// Stores the changes of step `t`, exact marks included: the fast twin of `store_delta`.
+    /// Stores the changes of step `t`, exact marks included: what `store_delta` does, from a sorted
+    /// array instead of a hash map.
     ///
     /// Errors: `ShapeMismatch`, `InvalidStep`, `StepOutOfOrder`; of a store also `OffLattice`,
     /// `ReadOnly`, `Io`.
@@ -46,12 +47,16 @@ pub trait TemporalLayer: TemporalVDBStorage {
     /// more. Contributions from several tasks are added one after the other, none is lost, and
     /// given their order the bits are given.
     ///
-    /// Errors: those of `store_changes`, among them `StepOutOfOrder` for a step that is closed;
-    /// `InvalidScale`; `NotFinite` for a product or a sum; `ExactMark` for a `delta` with marks.
+    /// Errors: `ShapeMismatch`, `InvalidStep`, `StepOutOfOrder` for a step that is closed,
+    /// `InvalidScale`; `NotFinite` for a product or a sum; `ExactMark` for a `delta` with marks; of a
+    /// store also `OffLattice`, `ReadOnly`, `Io`.
     async fn accumulate(&self, t: usize, delta: &Delta, scale: f32) -> Result<()>;
 
     /// Adds `gradient` to the weight at row `x`, column `y` in the open step `timestep`, or opens
-    /// that step with it. Errors: those of `accumulate`, and `OutOfShape`.
+    /// that step with it.
+    ///
+    /// Errors: `OutOfShape`, `InvalidStep`, `StepOutOfOrder` for a step that is closed; `NotFinite` for
+    /// a sum; of a store also `OffLattice`, `ReadOnly`, `Io`.
     async fn accumulate_temporal_gradient(
         &self,
         x: i32,
@@ -77,22 +82,22 @@ pub trait TemporalLayer: TemporalVDBStorage {
     async fn dense_at_many(&self, times: &[usize]) -> Result<Vec<DenseWeights>>;
 
     /// The states as of several times, sparse, in the order of the times, in one pass over the history.
-    /// Errors: those of `dense_at_many`.
+    /// Errors: `Pruned`, `OutOfMemory`; of a store also `Damaged`.
     async fn weights_at_many(&self, times: &[usize]) -> Result<Vec<SparseWeights>> {
         let states = self.dense_at_many(times).await?.into_iter();
         states.map(|state| state.to_sparse()).collect()
     }
 
-    /// The state as of time `t`, dense: the fast twin of `weights_at_time`. Errors: those of
-    /// `dense_at_many`.
+    /// The state as of time `t` as an array, rows x cols, row-major, faster than `weights_at_time`.
+    /// Errors: `Pruned`, `OutOfMemory`; of a store also `Damaged`.
     async fn dense_at_time(&self, t: usize) -> Result<DenseWeights> {
         let mut states = self.dense_at_many(&[t]).await?;
         Ok(states.swap_remove(0))
     }
 
     /// The state after step `t` itself, which must be there: where `weights_at_time` would answer
-    /// with an earlier step, this is an error that names the steps around `t`. Errors: those of
-    /// `weights_at_time`, and `NoSuchStep`.
+    /// with an earlier step, this is an error that names the steps around `t`. Errors: `Pruned`,
+    /// `NoSuchStep`, `OutOfMemory`; of a store also `Damaged`.
     async fn weights_at_step(&self, t: usize) -> Result<SparseWeights> {
         let found = self.weights_at_time(t).await?;
         if found.timestep() == Some(t) {
@@ -160,9 +165,12 @@ pub trait TemporalLayer: TemporalVDBStorage {
     async fn retention(&self) -> Result<Retention>;
 
     /// Applies a policy once, now, whatever policy is set. Every state that stays keeps its bits.
-    /// Errors: those of `set_retention`.
+    /// Errors: `KeepsNothing`, `TiersDoNotNest`, `FixedByRing`, `OutOfMemory`; of a store also
+    /// `ReadOnly`, `Io`, `Damaged`.
     async fn prune(&self, retention: &Retention) -> Result<Pruned>;
 
-    /// What [`prune`](TemporalLayer::prune) would do; nothing is changed. It can take as long.
+    /// What [`prune`](TemporalLayer::prune) would do; nothing is changed. It can take as long. Errors:
+    /// `KeepsNothing`, `TiersDoNotNest`, `FixedByRing`, `OutOfMemory`; of a store also `ReadOnly`,
+    /// `Io`, `Damaged`.
     async fn plan_prune(&self, retention: &Retention) -> Result<Pruned>;
 }

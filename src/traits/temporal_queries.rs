@@ -38,7 +38,9 @@ pub trait TemporalQueries: TemporalLayer {
     ) -> Result<LayerEvolution>;
 
     /// How each weight of a region moved in the retained steps of a range of times, row-major.
-    /// Errors: those of `evolution`, and `InvalidRegion`.
+    /// `progress` is told how many tiles are done.
+    ///
+    /// Errors: `InvalidRegion`, `OutOfMemory`, `Cancelled`; of a store also `Damaged`.
     async fn weight_evolutions(
         &self,
         times: RangeInclusive<usize>,
@@ -99,8 +101,9 @@ pub trait TemporalQueries: TemporalLayer {
         .await
     }
 
-    /// The weights that changed at step `t` as clusters: see [`Together::groups`]. Errors: those of
-    /// `correlated_changes`.
+    /// The weights that changed at step `t` as clusters: two are in one where pairs with a score above
+    /// 0.8 lead from one to the other; the largest comes first. Errors: `InvalidStep`, `Pruned`,
+    /// `NoSuchStep`, `OutOfMemory`; of a store also `Damaged`.
     async fn groups(&self, t: usize) -> Result<Vec<Group>> {
         let progress = Progress::default();
         let query = CoOccurrence::default().at(t);

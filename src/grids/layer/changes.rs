@@ -16,7 +16,9 @@ impl Layer {
         Ok(self.weight_histories(&[(row, col)])?.swap_remove(0))
     }
 
-    /// See [`TemporalQueries::weight_histories`](crate::TemporalQueries::weight_histories).
+    /// Several weights, (row, col), over time, in their order: of each (t, weight after t) for the base,
+    /// under its label, and for each retained step that changed it. One walk of the kernels. Errors:
+    /// `OutOfShape`, `OutOfMemory`.
     pub fn weight_histories(&self, weights: &[(i32, i32)]) -> Result<Vec<Vec<(usize, f32)>>> {
         let mut voxels = vec_with_room(weights.len())?;
         for &(row, col) in weights {

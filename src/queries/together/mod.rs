@@ -151,7 +151,8 @@ impl Together {
 
     /// The pairs as clusters: units are in one where pairs lead from one to the other. The largest
     /// comes first, then the one with the first unit. Much cheaper than the pairs where very many move
-    /// as one. Progress and errors as those of [`count`](Self::count).
+    /// as one. `progress` is told how many of the different sets of change steps are done. Errors:
+    /// `OutOfMemory`, `Cancelled`.
     pub async fn groups(&self, progress: &Progress) -> Result<Vec<Group>> {
         self.run(progress, |inner, task| {
             let groups = inner.join.groups(&inner.pool, task)?;

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 use temporal_vdb::{
-    Checkpoint, Delta, Dtype, Error, ErrorKind, MAX_STEP, RecordOptions, Region, StoreOptions,
-    TemporalLayer, TemporalStore, TemporalVDBStorage, Tensor, Threshold,
+    Checkpoint, Delta, Dtype, Error, ErrorKind, MAX_STEP, RecordOptions, Region, SparseWeights,
+    StoreOptions, TemporalLayer, TemporalStore, TemporalVDBStorage, Tensor, Threshold,
 };
 
 fn tensor(name: &str, dtype: Dtype, shape: &[usize]) -> Tensor {
@@ -259,4 +259,74 @@ async fn files_that_are_in_use_or_not_there() {
         Err(Error::AlreadyExists { .. })
     ));
     TemporalStore::open(&path, options).await.unwrap();
+}
+
+/// Whether a handle's layer was still there used to be asked first, in a snapshot of its own, and whatever
+/// failed then came out as a layer that is not there: a damaged file, too many open files.
+#[tokio::test]
+async fn what_fails_beneath_a_layer_is_no_missing_layer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.tvdb");
+    let store = TemporalStore::create(&path, StoreOptions::default())
+        .await
+        .unwrap();
+    let layer = store.create_layer("w", Dtype::F32, 2, 2).await.unwrap();
+    let delta = Delta::from_triplets(2, 2, [(0, 0, 1.0)]).unwrap();
+    layer.store_changes(1, &delta).await.unwrap();
+    let tip = rusqlite::Connection::open(&path).unwrap();
+    tip.execute("UPDATE tip SET sum = sum + 1", []).unwrap();
+    for error in [
+        layer.weights_at_time(1).await.unwrap_err(),
+        layer.steps().await.unwrap_err(),
+        layer.rollback(0).await.unwrap_err(),
+        layer
+            .plan_prune(&"last 1".parse().unwrap())
+            .await
+            .unwrap_err(),
+    ] {
+        assert!(
+            matches!(&error, Error::Damaged { path: Some(file), .. } if *file == path),
+            "{error}"
+        );
+    }
+}
+
+/// A layer that a rollback has taken away is gone for its handles, in whatever they are asked, even where
+/// another layer has its number now.
+#[tokio::test]
+async fn a_handle_never_acts_on_another_layer_that_has_its_number() {
+    let store = store().await;
+    let late = |name: &str| {
+        let writer = store.begin_step(5);
+        writer.tensor(tensor(name, Dtype::F32, &[4, 4]), Threshold::Lossless)
+    };
+    late("late").commit().await.unwrap();
+    let layer = store.layer("late").await.unwrap();
+    store.rollback(0).await.unwrap();
+    late("other").commit().await.unwrap();
+    let other = store.layer("other").await.unwrap();
+
+    let delta = Delta::from_triplets(4, 4, [(0, 0, 1.0)]).unwrap();
+    let mut writing = layer.clone();
+    let refused = [
+        layer.dense_at_time(5).await.map(drop),
+        layer.steps().await.map(drop),
+        layer.retention().await.map(drop),
+        layer.set_retention(Default::default()).await,
+        layer.prune(&Default::default()).await.map(drop),
+        writing.prune_history(0).await,
+        layer.rollback(5).await.map(drop),
+        layer.store_changes(6, &delta).await,
+        layer.accumulate(6, &delta, 1.0).await,
+        writing
+            .store_base(&SparseWeights::from_dense(4, 4, &[1.0; 16]).unwrap())
+            .await,
+    ];
+    for (at, refused) in refused.into_iter().enumerate() {
+        let error = refused.unwrap_err();
+        let named = matches!(&error, Error::NoSuchLayer { name, .. } if name.starts_with("late, "));
+        assert!(named, "{at}: {error}");
+    }
+    assert!(other.steps().await.unwrap().is_empty());
+    assert_eq!(store.commit_accumulated().await.unwrap(), None);
 }

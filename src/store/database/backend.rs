@@ -116,7 +116,6 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    #[cfg(test)]
     pub(crate) const ALL: [Table; 7] = [
         Table::Tip,
         Table::Layers,

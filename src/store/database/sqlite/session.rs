@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row as SqlRow, Rows, ToSql, params_from_iter};
 
 use super::error::sqlite_error;
 use super::schema::PAGE_SIZE;
-use super::statements;
+use super::statements::Statements;
 use crate::error::{Error, Result};
 use crate::store::database::backend::{Cell, Key, Row, Table};
 
@@ -27,7 +27,7 @@ impl<'c> Session<'c> {
     }
 
     pub(super) fn get(self, table: Table, key: &Key) -> Result<Option<Row>> {
-        self.query(statements::of(table).get, &ids(table, key), |rows| {
+        self.query(&Statements::of(table).get, &ids(table, key), |rows| {
             let row = rows.next().map_err(self.failed())?;
             row.map(|row| cells(row, 0)).transpose()
         })
@@ -45,7 +45,7 @@ impl<'c> Session<'c> {
         if let first @ 0 = &mut bounds[table.ids() - 1] {
             *first = i64::MIN;
         }
-        self.query(statements::of(table).range, &bounds, |rows| {
+        self.query(&Statements::of(table).range, &bounds, |rows| {
             while let Some(row) = rows.next().map_err(self.failed())? {
                 each(&key_of(table, row)?, cells(row, table.ids())?)?;
             }
@@ -108,12 +108,12 @@ impl<'c> Session<'c> {
     pub(super) fn put(self, table: Table, key: &Key, row: Row) -> Result<()> {
         let key = ids(table, key);
         let values = key.into_iter().map(Cell::Integer).chain(row);
-        self.execute(statements::of(table).put, params_from_iter(values))
+        self.execute(&Statements::of(table).put, params_from_iter(values))
     }
 
     pub(super) fn delete(self, table: Table, keys: RangeInclusive<Key>) -> Result<()> {
         let bounds = bounds(table, &keys);
-        self.execute(statements::of(table).delete, params_from_iter(bounds))
+        self.execute(&Statements::of(table).delete, params_from_iter(bounds))
     }
 
     pub(super) fn put_blob(self, id: u64, data: &[u8]) -> Result<()> {

@@ -241,7 +241,8 @@ impl TemporalLayer for StoredLayer {
     }
 
     async fn commit_accumulated(&self) -> Result<Option<usize>> {
-        self.run(|store, _| store.commit_accumulated()).await
+        self.run(|store, key| store.commit_accumulated(Some(key)))
+            .await
     }
 
     async fn rollback(&self, t: usize) -> Result<usize> {
@@ -282,18 +283,18 @@ impl TemporalLayer for StoredLayer {
 
     async fn tag(&self, name: &str, t: usize) -> Result<()> {
         let name = name.to_owned();
-        self.run(move |store, _| store.recorder().tag(&name, t))
+        self.run(move |store, key| store.recorder().tag(Some(key), &name, t))
             .await
     }
 
     async fn untag(&self, name: &str) -> Result<usize> {
         let name = name.to_owned();
-        self.run(move |store, _| store.recorder().untag(&name))
+        self.run(move |store, key| store.recorder().untag(Some(key), &name))
             .await
     }
 
     async fn tags(&self) -> Result<BTreeMap<String, usize>> {
-        self.run(|store, _| store.sources().tags()).await
+        self.run(|store, key| store.sources().tags(Some(key))).await
     }
 
     async fn set_retention(&self, retention: Retention) -> Result<()> {

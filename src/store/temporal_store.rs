@@ -175,7 +175,7 @@ impl TemporalStore {
     /// Commits what has been accumulated into the layers' open step, as one step, and says which it
     /// is; `None` where none is open. Errors: `OffLattice`, `Io`: the step stays open then.
     pub async fn commit_accumulated(&self) -> Result<Option<usize>> {
-        self.store.run(|store| store.commit_accumulated()).await
+        self.store.run(|store| store.commit_accumulated(None)).await
     }
 
     /// Drops the steps of all layers after time `t`, and layers that began after it, and says how
@@ -196,7 +196,7 @@ impl TemporalStore {
     pub async fn tag(&self, name: &str, t: usize) -> Result<()> {
         let name = name.to_owned();
         self.store
-            .run(move |store| store.recorder().tag(&name, t))
+            .run(move |store| store.recorder().tag(None, &name, t))
             .await
     }
 
@@ -204,13 +204,13 @@ impl TemporalStore {
     pub async fn untag(&self, name: &str) -> Result<usize> {
         let name = name.to_owned();
         self.store
-            .run(move |store| store.recorder().untag(&name))
+            .run(move |store| store.recorder().untag(None, &name))
             .await
     }
 
     /// The tags, and the steps they are at.
     pub async fn tags(&self) -> Result<BTreeMap<String, usize>> {
-        self.store.run(|store| store.sources().tags()).await
+        self.store.run(|store| store.sources().tags(None)).await
     }
 
     /// The step that a tag is at. Errors: `NoSuchTag`.

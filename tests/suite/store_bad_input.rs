@@ -318,6 +318,10 @@ async fn a_handle_never_acts_on_another_layer_that_has_its_number() {
         layer.rollback(5).await.map(drop),
         layer.store_changes(6, &delta).await,
         layer.accumulate(6, &delta, 1.0).await,
+        layer.commit_accumulated().await.map(drop),
+        layer.tag("best", 5).await,
+        layer.untag("best").await.map(drop),
+        layer.tags().await.map(drop),
         writing
             .store_base(&SparseWeights::from_dense(4, 4, &[1.0; 16]).unwrap())
             .await,

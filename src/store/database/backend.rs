@@ -15,8 +15,8 @@ pub(crate) trait Backend: Send + Sync {
     /// Whether it was opened for writing.
     fn is_writable(&self) -> bool;
 
-    /// One consistent state, the newest that has been committed. It stays as it is, whatever is
-    /// committed meanwhile, and holds no writer up.
+    /// One consistent state: the newest that has been committed when it is first asked something, at the
+    /// latest. It stays as it is, whatever is committed meanwhile, and holds no writer up.
     fn view(&self) -> Result<Box<dyn View + '_>>;
 
     /// Begins to write, when nobody else does. What the batch is committed with is as safe as
@@ -63,13 +63,16 @@ pub(crate) trait View {
 
 /// Changes that are committed together. It reads its own writes; dropped, it is taken back.
 pub(crate) trait Batch: View {
+    /// Adds a row. Errors, where one with its key is there: it would be lost.
+    fn add(&self, table: Table, key: &Key, row: Row) -> Result<()>;
+
     /// Adds a row, or puts it in the place of the one with its key.
     fn put(&self, table: Table, key: &Key, row: Row) -> Result<()>;
 
     /// Takes the rows of a range of keys away.
     fn delete(&self, table: Table, keys: RangeInclusive<Key>) -> Result<()>;
 
-    /// Adds a blob. Ids are not used again.
+    /// Adds a blob. Ids are not used again. Errors, where one with the id is there.
     fn put_blob(&self, id: u64, data: &[u8]) -> Result<()>;
 
     /// Takes blobs away.

@@ -138,6 +138,24 @@ conformance! {
         assert_eq!(rows(&*view, Table::Layers, Key::all()), [(Key::of(9), row(Table::Layers, 2))]);
     }
 
+    /// Where two that write stand upon the same state, the second one must not put its rows in the place
+    /// of the first one's.
+    what_is_added_takes_no_other_s_place(backend) {
+        write(backend, |batch| {
+            batch.add(Table::Groups, &Key::pair(0, 1), row(Table::Groups, 1)).unwrap();
+            batch.put_blob(1, b"first").unwrap();
+        });
+        write(backend, |batch| {
+            assert!(batch.add(Table::Groups, &Key::pair(0, 1), row(Table::Groups, 2)).is_err());
+            assert!(batch.put_blob(1, b"second").is_err());
+            batch.add(Table::Groups, &Key::pair(0, 2), row(Table::Groups, 2)).unwrap();
+            assert!(batch.add(Table::Groups, &Key::pair(0, 2), row(Table::Groups, 3)).is_err());
+        });
+        let view = backend.view().unwrap();
+        assert_eq!(view.get(Table::Groups, &Key::pair(0, 1)).unwrap(), Some(row(Table::Groups, 1)));
+        assert_eq!(view.blobs(1..2).unwrap(), [Some(b"first".to_vec())]);
+    }
+
     a_range_is_in_the_order_of_the_keys_and_has_both_ends(backend) {
         write(backend, |batch| {
             for (layer, step) in [(2, 0), (1, 300), (1, 2), (0, 7), (1, 0), (256, 1), (1, 1 << 40)] {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::backend::{Backend, Batch, Care, Cell, Key, Row, Sizes, Table, View};
 use super::rows::{SettingsRow, Tip};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::options::Durability;
 
 /// Rows and blobs that go with the process. A view shares them; a batch keeps its own beside them until
@@ -142,6 +142,12 @@ impl Contents {
     }
 }
 
+fn there_already(what: String) -> Error {
+    Error::Unexpected {
+        message: format!("{what} is there already"),
+    }
+}
+
 /// With its key.
 fn row_size(row: &Row) -> u64 {
     16 + row.iter().map(Cell::size).sum::<u64>()
@@ -273,6 +279,13 @@ impl View for MemoryBatch<'_> {
 }
 
 impl Batch for MemoryBatch<'_> {
+    fn add(&self, table: Table, key: &Key, row: Row) -> Result<()> {
+        if self.get(table, key)?.is_some() {
+            return Err(there_already(format!("row {:?} of {table:?}", key.ids())));
+        }
+        self.put(table, key, row)
+    }
+
     fn put(&self, table: Table, key: &Key, row: Row) -> Result<()> {
         self.changes.borrow_mut().put(table, key, row);
         Ok(())
@@ -291,6 +304,9 @@ impl Batch for MemoryBatch<'_> {
     }
 
     fn put_blob(&self, id: u64, data: &[u8]) -> Result<()> {
+        if self.blobs(id..id.saturating_add(1))?[0].is_some() {
+            return Err(there_already(format!("blob {id}")));
+        }
         self.changes
             .borrow_mut()
             .blobs

@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use super::backend::{Key, Row, Table, View};
@@ -99,10 +100,18 @@ impl<'v> Snapshot<'v> {
         }
     }
 
-    /// Whether any group is coded with a codebook.
-    pub(super) fn has_groups_with(&self, codebook: u64) -> Result<bool> {
-        let groups = self.collect(Table::Groups, Key::all(), GroupRow::from_row)?;
-        Ok(groups.iter().any(|group| group.codebook == Some(codebook)))
+    /// How many groups are coded with each codebook.
+    pub(super) fn count_coded(&self) -> Result<HashMap<u64, usize>> {
+        let mut coded = HashMap::new();
+        let codebook = |key: &Key, row| Ok(GroupRow::from_row(key, row)?.codebook);
+        for id in self
+            .collect(Table::Groups, Key::all(), codebook)?
+            .into_iter()
+            .flatten()
+        {
+            *coded.entry(id).or_default() += 1;
+        }
+        Ok(coded)
     }
 
     /// How many blobs there are; for those who check that none is left over.

@@ -1,4 +1,5 @@
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -16,6 +17,8 @@ pub(crate) struct Transaction<'b> {
     batch: &'b dyn Batch,
     snapshot: Snapshot<'b>,
     tip: RefCell<Tip>,
+    /// How many groups are coded with each codebook, once that has been asked.
+    coded: RefCell<Option<HashMap<u64, usize>>>,
 }
 
 impl<'b> Deref for Transaction<'b> {
@@ -34,6 +37,7 @@ impl<'b> Transaction<'b> {
             batch,
             snapshot,
             tip,
+            coded: RefCell::default(),
         })
     }
 
@@ -51,7 +55,7 @@ impl<'b> Transaction<'b> {
         let commit = CommitRow::after(&tip, new, digest_of(&states));
         let key = CommitRow::key(commit.seq);
         self.batch
-            .put(Table::Commits, &key, commit.to_row(states))?;
+            .add(Table::Commits, &key, commit.to_row(states))?;
         tip.seq = commit.seq;
         tip.chain = commit.chain;
         tip.commits += 1;
@@ -94,18 +98,19 @@ impl<'b> Transaction<'b> {
 
     /// Has a commit say which chain it is upon, since the commits before it have gone.
     fn begin_anew(&self, commit: &CommitRow, before: Digest) -> Result<()> {
-        let states = self.states(commit)?;
+        let row = self.whole_commit(commit.seq)?;
         let commit = CommitRow {
             before: Some(commit.before.unwrap_or(before)),
             ..commit.clone()
         };
-        let row = commit.to_row(StateRow::encode(&states));
+        // Its states stay as they are, whatever they are: whoever reads them checks them.
+        let row = commit.to_row(CommitRow::encoded_states(row)?);
         self.batch
             .put(Table::Commits, &CommitRow::key(commit.seq), row)
     }
 
     pub(crate) fn put_gap(&self, gap: &GapRow) -> Result<()> {
-        self.batch.put(Table::Gaps, &gap.key(), gap.to_row())?;
+        self.batch.add(Table::Gaps, &gap.key(), gap.to_row())?;
         self.tip.borrow_mut().gaps += 1;
         Ok(())
     }
@@ -147,17 +152,40 @@ impl<'b> Transaction<'b> {
     }
 
     pub(crate) fn put_group(&self, group: &GroupRow) -> Result<()> {
-        self.batch.put(Table::Groups, &group.key(), group.to_row())
+        self.batch
+            .add(Table::Groups, &group.key(), group.to_row())?;
+        let mut coded = self.coded.borrow_mut();
+        if let (Some(id), Some(coded)) = (group.codebook, coded.as_mut()) {
+            *coded.entry(id).or_default() += 1;
+        }
+        Ok(())
     }
 
     /// Drops a group with its blobs, and its codebook if no other group has it.
     pub(crate) fn drop_group(&self, group: &GroupRow) -> Result<()> {
+        let is_last = match group.codebook {
+            Some(id) => self.uncount(id)?,
+            None => false,
+        };
         self.delete(Table::Groups, group.key())?;
         self.drop_blobs(&group.blobs)?;
         match group.codebook {
-            Some(id) if !self.has_groups_with(id)? => self.batch.delete_blobs(id..id + 1),
+            Some(id) if is_last => self.batch.delete_blobs(id..id.saturating_add(1)),
             _ => Ok(()),
         }
+    }
+
+    /// One group less has a codebook; whether it was the last one. All groups are looked through once
+    /// in a transaction.
+    fn uncount(&self, codebook: u64) -> Result<bool> {
+        let mut coded = self.coded.borrow_mut();
+        let coded = match &mut *coded {
+            Some(coded) => coded,
+            none => none.insert(self.count_coded()?),
+        };
+        let count = coded.entry(codebook).or_default();
+        *count = count.saturating_sub(1);
+        Ok(*count == 0)
     }
 
     /// Stores a codebook and gives its id.
@@ -168,7 +196,7 @@ impl<'b> Transaction<'b> {
 
     pub(crate) fn put_keyframe(&self, keyframe: &KeyframeRow) -> Result<()> {
         self.batch
-            .put(Table::Keyframes, &keyframe.key(), keyframe.to_row())
+            .add(Table::Keyframes, &keyframe.key(), keyframe.to_row())
     }
 
     /// Drops a keyframe with its blobs.

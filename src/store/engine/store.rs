@@ -19,8 +19,9 @@ use crate::values::Delta;
 /// 2. `turn` of [`Recorder`]: who brings the store to its next step;
 /// 3. `open` of [`Recorder`]: what is being accumulated;
 /// 4. `heads` of [`Recorder`]: the latest states;
-/// 5. the database's one writer, then its readers. What lies in memory (index, blobs, codebooks) is
-///    locked for as long as it is looked up, with nothing taken meanwhile.
+/// 5. the backend's one writer: who is in a transaction that writes;
+/// 6. what lies in memory of the database (the index, then what it has loaded of layers and of commits;
+///    blobs, codebooks): who looks it up, or reads it in through the view or transaction in hand.
 pub(crate) struct Store {
     sources: Arc<Sources>,
     recorder: Arc<Recorder>,
@@ -90,10 +91,11 @@ impl Store {
         Ok(())
     }
 
-    /// Commits the open step, if there is one, and says which it was.
-    pub(crate) fn commit_accumulated(&self) -> Result<Option<usize>> {
+    /// Commits the open step, if there is one, and says which it was. Asked of a layer, that must be
+    /// there.
+    pub(crate) fn commit_accumulated(&self, key: Option<&LayerKey>) -> Result<Option<usize>> {
         self.upkeep.wait_for_sealing()?;
-        let committed = self.recorder.commit_accumulated()?;
+        let committed = self.recorder.commit_accumulated(key)?;
         if committed.is_some() {
             let _ = self.upkeep.retain_after_step();
         }

@@ -59,7 +59,7 @@ impl Index {
 
     pub(crate) fn row(&self, id: u32) -> Result<&Arc<LayerRow>> {
         let row = self.layers.get(id as usize);
-        // Whoever has its number has it from before a rollback.
+        // Who took its number from the heads, or for a job, did so before a rollback.
         row.ok_or_else(|| Error::NoSuchLayer {
             name: format!("number {id}"),
             nearest: Vec::new(),
@@ -83,8 +83,14 @@ impl Index {
 
     /// The layer that a handle is of. Errors: `NoSuchLayer`, where a rollback has taken it away.
     pub(crate) fn layer_of(&self, snapshot: &Snapshot, key: &LayerKey) -> Result<Arc<LayerIndex>> {
-        key.check(self.layers.get(key.id as usize).map(|row| &**row))?;
+        self.check(Some(key))?;
         self.layer(snapshot, key.id)
+    }
+
+    /// Whether the layer that a handle is of is there, where one is asked for. Errors: `NoSuchLayer`.
+    pub(crate) fn check(&self, key: Option<&LayerKey>) -> Result<()> {
+        let Some(key) = key else { return Ok(()) };
+        key.check(self.layers.get(key.id as usize).map(|row| &**row))
     }
 
     /// Whether any layer has a step, the bases' labels included. Errors: `Pruned`, `NoSuchStep`.

@@ -67,9 +67,12 @@ impl Recorder {
         Ok(closes)
     }
 
-    /// Commits the open step, if there is one.
-    pub(crate) fn commit_accumulated(&self) -> Result<Option<usize>> {
+    /// Commits the open step, if there is one. Asked of a layer, that must be there.
+    pub(crate) fn commit_accumulated(&self, key: Option<&LayerKey>) -> Result<Option<usize>> {
         let _turn = self.write_turn()?;
+        if let Some(key) = key {
+            self.heads()?.layer_of(key)?;
+        }
         let mut open = self.open_step();
         let Some(step) = open.as_ref() else {
             return Ok(None);

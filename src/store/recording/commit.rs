@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::contents::StepContents;
+use super::contents::{Contribution, StepContents};
 use super::first_state::{write_base, write_whole};
 use super::heads::Heads;
 use super::journal::write_groups;
-use super::recorder::Recorder;
+use super::recorder::{HeadsSlot, Recorder};
 use super::resolve::{BaseState, Entry, Source, resolve};
 use super::updates::Update;
 use crate::error::{Error, Result};
@@ -40,7 +40,15 @@ impl Recorder {
     pub(crate) fn commit(&self, contents: StepContents) -> Result<Recorded> {
         let _turn = self.write_turn()?;
         let mut open = self.open_step();
-        let latest = self.heads()?.latest.map(|latest| latest as usize);
+        let latest = {
+            let heads = self.heads()?;
+            for contribution in &contents.contributions {
+                if let Contribution::Changes(_, Some(key), _) = contribution {
+                    heads.layer_of(key)?;
+                }
+            }
+            heads.latest.map(|latest| latest as usize)
+        };
         let opened = open.as_ref().map(|open| open.step);
         let next = latest.max(opened).map_or(0, |latest| latest + 1);
         let step = contents.step.unwrap_or(next);
@@ -68,7 +76,7 @@ impl Recorder {
             let heads = self.heads()?;
             self.write(|transaction| self.write_contents(transaction, &heads, contents))?
         };
-        self.follow(written)
+        Ok(self.follow(self.heads_slot()?, written))
     }
 
     /// Commits two steps: both, or with an error neither.
@@ -77,15 +85,15 @@ impl Recorder {
         let both = self.write(|transaction| {
             let first = self.write_contents(transaction, &heads, first)?;
             let step = first.recorded.step;
-            heads
+            let seal = heads
                 .follow(step as i32, first.updates, first.metadata)
                 .ok_or_else(|| Error::Unexpected {
                     message: format!("step {step} does not fit the layers that it was made for"),
                 })?;
             let second = self.write_contents(transaction, &heads, second)?;
-            Ok((step, first.members, second))
+            Ok((step, first.members, seal, second))
         });
-        let (step, members, second) = match both {
+        let (step, members, seal, second) = match both {
             Ok(both) => both,
             Err(error) => {
                 // They know of the first step, which is not there.
@@ -93,49 +101,50 @@ impl Recorder {
                 return Err(error);
             }
         };
-        drop(heads);
+        if seal {
+            self.ring();
+        }
         self.watch().tell(Committed {
             step,
             layers: members,
         });
-        self.follow(second)
+        // Nobody sees the first step without the second.
+        Ok(self.follow(heads.into_slot(), second))
     }
 
     /// Brings the heads to a step that has been committed, and tells of it: with the turn, so that
     /// those who watch are told in the order of the steps.
-    fn follow(&self, written: Written) -> Result<Recorded> {
+    fn follow(&self, mut heads: HeadsSlot, written: Written) -> Recorded {
         let Written {
             recorded,
             members,
             updates,
             metadata,
         } = written;
-        {
-            let mut heads = self.heads_if_loaded()?;
-            let followed = heads
-                .as_mut()
-                .and_then(|heads| heads.follow(recorded.step as i32, updates, metadata));
-            match followed {
-                Some(true) => self.ring(),
-                Some(false) => {}
-                None => *heads = None, // to be read again: the step itself is safe
-            }
+        let followed = heads
+            .as_mut()
+            .and_then(|heads| heads.follow(recorded.step as i32, updates, metadata));
+        match followed {
+            Some(true) => self.ring(),
+            Some(false) => {}
+            None => *heads = None, // to be read again: the step itself is safe
         }
+        drop(heads);
         self.watch().tell(Committed {
             step: recorded.step,
             layers: members,
         });
-        Ok(recorded)
+        recorded
     }
 
     /// Makes `weights` the base of a layer that has no changes yet.
     pub(crate) fn store_base(&self, key: &LayerKey, weights: &SparseWeights) -> Result<()> {
         let _turn = self.write_turn()?;
+        let open = self.open_step();
         let written = {
             let heads = self.heads()?;
             let head = heads.layer_of(key)?;
             head.row.check_shape(weights.shape())?;
-            let open = self.open_step();
             let open = open.as_ref().filter(|open| open.has(key.id));
             let latest = open.map_or(head.latest as usize, |open| open.step);
             if latest > 0 {
@@ -157,7 +166,8 @@ impl Recorder {
                 self.write_step(transaction, &heads, 0, vec![entry], texts)
             })?
         };
-        self.follow(written).map(|_| ())
+        self.follow(self.heads_slot()?, written);
+        Ok(())
     }
 
     /// Writes a step, whose changes are against the heads.

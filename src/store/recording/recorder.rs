@@ -37,13 +37,20 @@ impl Deref for LoadedHeads<'_> {
     }
 }
 
-/// The heads, which are loaded, to be changed.
-pub(super) struct LoadedHeadsMut<'r>(RwLockWriteGuard<'r, Option<Heads>>);
+/// Where the heads are, if they have been loaded.
+pub(crate) type HeadsSlot<'r> = RwLockWriteGuard<'r, Option<Heads>>;
 
-impl LoadedHeadsMut<'_> {
+/// The heads, which are loaded, to be changed.
+pub(super) struct LoadedHeadsMut<'r>(HeadsSlot<'r>);
+
+impl<'r> LoadedHeadsMut<'r> {
     /// Has them read again when they are asked for.
     pub(super) fn forget(mut self) {
         *self.0 = None;
+    }
+
+    pub(super) fn into_slot(self) -> HeadsSlot<'r> {
+        self.0
     }
 }
 
@@ -107,7 +114,7 @@ impl Recorder {
     }
 
     pub(super) fn heads_mut(&self) -> Result<LoadedHeadsMut<'_>> {
-        let mut heads = self.heads_if_loaded()?;
+        let mut heads = self.heads_slot()?;
         if heads.is_none() {
             *heads = Some(Heads::load(&self.sources)?);
         }
@@ -122,7 +129,7 @@ impl Recorder {
 
     /// The heads, if they are there: who changes what they say brings them up to date with it, or has
     /// them read again by leaving `None`.
-    pub(crate) fn heads_if_loaded(&self) -> Result<RwLockWriteGuard<'_, Option<Heads>>> {
+    pub(crate) fn heads_slot(&self) -> Result<HeadsSlot<'_>> {
         self.heads.write().map_err(|_| Error::Poisoned)
     }
 

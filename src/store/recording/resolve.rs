@@ -82,9 +82,6 @@ pub(super) fn resolve(heads: &Heads, contents: &StepContents) -> Result<(i32, Ve
     for contribution in &contents.contributions {
         let Some(&id) = by_name.get(contribution.name()) else {
             let Contribution::Tensor(tensor, _) = contribution else {
-                if let Contribution::Changes(_, Some(key), _) = contribution {
-                    key.check(None)?;
-                }
                 let names = heads.layers.iter().map(|head| &head.row.name);
                 return Err(Error::NoSuchLayer {
                     name: contribution.name().to_owned(),
@@ -161,10 +158,7 @@ fn resolve_known(head: &LayerHead, step: i32, contribution: &Contribution) -> Re
                 Source::State(tensor.clone(), bound(*threshold, tensor, head.lattice))
             }
         }
-        Contribution::Changes(_, key, delta) => {
-            if let Some(key) = key {
-                key.check(Some(row))?;
-            }
+        Contribution::Changes(_, _, delta) => {
             row.check_shape(delta.shape())?;
             if step == 0 {
                 return Err(Error::InvalidStep { step: 0 });

@@ -7,10 +7,11 @@ use crate::store::index::{Index, LayerKey, Settings};
 use crate::values::{Retention, check_tag};
 
 impl Recorder {
-    /// Names a step that some layer has.
-    pub(crate) fn tag(&self, name: &str, t: usize) -> Result<()> {
+    /// Names a step that some layer has. Asked of a layer, that must be there.
+    pub(crate) fn tag(&self, key: Option<&LayerKey>, name: &str, t: usize) -> Result<()> {
         check_tag(name)?;
         self.change_settings(|snapshot, index, settings| {
+            index.check(key)?;
             if let Some(&step) = settings.tags.get(name) {
                 return Err(Error::TagExists {
                     name: name.to_owned(),
@@ -23,9 +24,10 @@ impl Recorder {
         })
     }
 
-    /// Takes a tag away and says where it was.
-    pub(crate) fn untag(&self, name: &str) -> Result<usize> {
-        self.change_settings(|_, _, settings| {
+    /// Takes a tag away and says where it was. Asked of a layer, that must be there.
+    pub(crate) fn untag(&self, key: Option<&LayerKey>, name: &str) -> Result<usize> {
+        self.change_settings(|_, index, settings| {
+            index.check(key)?;
             let step = settings.find_tag(name)?;
             settings.tags.remove(name);
             Ok(step)
@@ -39,11 +41,11 @@ impl Recorder {
         retention: Retention,
     ) -> Result<()> {
         retention.check()?;
-        self.change_settings(|snapshot, index, settings| {
+        self.change_settings(|_, index, settings| {
+            index.check(only)?;
             match only {
                 Some(key) => {
-                    let name = index.layer_of(snapshot, key)?.row.name.clone();
-                    settings.of_layers.insert(name, retention);
+                    settings.of_layers.insert(key.name.clone(), retention);
                 }
                 None => {
                     settings.of_layers.clear();
@@ -66,7 +68,7 @@ impl Recorder {
             settings.save(transaction)?;
             Ok((settings, result))
         })?;
-        if let Some(heads) = self.heads_if_loaded()?.as_mut() {
+        if let Some(heads) = self.heads_slot()?.as_mut() {
             heads.settings = settings;
         }
         Ok(result)

@@ -241,7 +241,7 @@ impl Upkeep {
             // fast coding can hide steps. Short groups will be merged with others, and coded then.
             let is_left = job.compacts && job.steps.start == stays[0] + 1;
             if !is_left && job.stays.len() >= SLAB_STEPS {
-                job.codec = self.policy().codec_for(layer, job.changes);
+                job.codec = self.merge_rules().codec_for(layer, job.changes);
             }
         }
         // Nothing is made where nothing changed.

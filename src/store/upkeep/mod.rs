@@ -6,7 +6,7 @@ mod group_work;
 mod job;
 mod keyframes;
 mod merge;
-mod policy;
+mod merge_rules;
 mod prune;
 mod rollback;
 mod sealing;

@@ -180,7 +180,7 @@ impl Upkeep {
 
     /// Brings what the heads say of some layers' histories up to date. Their states are as before.
     fn refresh_heads(&self, ids: &[u32]) -> Result<()> {
-        let mut kept = self.recorder.heads_if_loaded()?;
+        let mut kept = self.recorder.heads_slot()?;
         let Some(heads) = kept.as_mut() else {
             return Ok(());
         };

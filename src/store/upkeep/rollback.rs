@@ -20,9 +20,7 @@ impl Upkeep {
         let mut open = self.recorder.open_step();
         let mut dropped = self.recorder.write(|transaction| {
             let index = self.sources.index_of(transaction)?;
-            if let Some(key) = only {
-                index.layer_of(transaction, key)?;
-            }
+            index.check(only)?;
             let settings = Settings::load(transaction)?;
             let began_later = |row: &LayerRow| only.is_none() && row.created as usize > t;
             let kept = match only {
@@ -87,7 +85,7 @@ impl Upkeep {
             }
         }
         // Read again when they are asked for.
-        *self.recorder.heads_if_loaded()? = None;
+        *self.recorder.heads_slot()? = None;
         Ok(dropped.len())
     }
 
@@ -116,7 +114,7 @@ impl Upkeep {
                     layer: layer.row.id,
                     stays: steps.clone().collect(),
                     steps,
-                    codec: self.policy().codec_for(layer, changes),
+                    codec: self.merge_rules().codec_for(layer, changes),
                     changes,
                     compacts: group.row.level > 1,
                 };

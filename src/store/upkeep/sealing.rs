@@ -28,7 +28,7 @@ impl Upkeep {
             Ok(matrices.map(|row| row.id).collect::<Vec<_>>())
         })?;
         loop {
-            let slab = |layer: &LayerIndex| self.policy().next_slab(layer, short, eager);
+            let slab = |layer: &LayerIndex| self.merge_rules().next_slab(layer, short, eager);
             let slabs = self.jobs(&layers, |layer| slab(layer).into_iter().collect())?;
             if slabs.is_empty() {
                 break;
@@ -43,12 +43,13 @@ impl Upkeep {
         if eager {
             // One pass does all there is to do.
             self.retain_exactly()?;
-            self.merge_all(&self.jobs(&layers, |layer| self.policy().every_merge(layer))?)?;
+            self.merge_all(&self.jobs(&layers, |layer| self.merge_rules().every_merge(layer))?)?;
             return Ok(());
         }
 
         loop {
-            let next = |layer: &LayerIndex| self.policy().next_merge(layer).into_iter().collect();
+            let next =
+                |layer: &LayerIndex| self.merge_rules().next_merge(layer).into_iter().collect();
             let merges = self.jobs(&layers, next)?;
             if merges.is_empty() {
                 return Ok(());
@@ -87,7 +88,7 @@ impl Upkeep {
     }
 
     fn count_sealed(&self, slabs: &[Job]) -> Result<()> {
-        if let Some(heads) = self.recorder.heads_if_loaded()?.as_mut() {
+        if let Some(heads) = self.recorder.heads_slot()?.as_mut() {
             for job in slabs {
                 let head = &mut heads.layers[job.layer as usize];
                 head.unsealed = head.unsealed.saturating_sub(job.steps.len());

@@ -1,6 +1,6 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::policy::Policy;
+use super::merge_rules::MergeRules;
 use crate::store::reading::Sources;
 use crate::store::recording::Recorder;
 
@@ -30,7 +30,7 @@ impl Upkeep {
     }
 
     /// What is to be sealed and merged next.
-    pub(super) fn policy(&self) -> Policy {
-        Policy::of(self.sources.options())
+    pub(super) fn merge_rules(&self) -> MergeRules {
+        MergeRules::of(self.sources.options())
     }
 }

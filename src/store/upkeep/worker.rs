@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 use crate::host::{freed_memory, keep_ieee};
 use crate::store::recording::Recorder;
 
-/// The thread that does this work. Dropping it waits for what it has begun.
+/// A store's own thread, which seals and merges whenever the recorder's bell rings. Dropping it waits for
+/// what it has begun.
 pub(crate) struct Worker {
     recorder: Arc<Recorder>,
     thread: Option<JoinHandle<()>>,

@@ -93,14 +93,20 @@ impl CommitRow {
                 self.seq
             ))
         };
-        let Some(Cell::Bytes(bytes)) = row.into_iter().next_back() else {
-            return Err(damaged());
-        };
+        let bytes = CommitRow::encoded_states(row)?;
         let states = StateRow::decode(&bytes);
         if digest_of(&bytes) == self.digest && states.len() == self.members.count as usize {
             Ok(states)
         } else {
             Err(damaged())
+        }
+    }
+
+    /// The states in a row that was got whole, as they are there.
+    pub(crate) fn encoded_states(row: Row) -> Result<Vec<u8>> {
+        match row.into_iter().next_back() {
+            Some(Cell::Bytes(states)) => Ok(states),
+            _ => Err(cannot_hold()),
         }
     }
 

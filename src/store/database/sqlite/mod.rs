@@ -130,7 +130,7 @@ impl Backend for Sqlite {
 
     fn maintain(&self, care: Care) -> Result<()> {
         match care {
-            Care::Passing if self.sizes()?.log > LONG_LOG => self.copy_log(),
+            Care::Passing if self.is_writable() && self.sizes()?.log > LONG_LOG => self.copy_log(),
             Care::Passing => Ok(()),
             Care::Thorough => self.give_back_space(),
         }

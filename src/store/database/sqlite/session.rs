@@ -9,6 +9,7 @@ use super::schema::PAGE_SIZE;
 use super::statements::Statements;
 use crate::error::{Error, Result};
 use crate::store::database::backend::{Cell, Key, Row, Table};
+use crate::store::database::cells::cannot_hold;
 
 /// What is asked over one connection, in the transaction that has begun there.
 #[derive(Clone, Copy)]
@@ -105,10 +106,18 @@ impl<'c> Session<'c> {
         }
     }
 
+    pub(super) fn add(self, table: Table, key: &Key, row: Row) -> Result<()> {
+        self.insert(&Statements::of(table).add, table, key, row)
+    }
+
     pub(super) fn put(self, table: Table, key: &Key, row: Row) -> Result<()> {
+        self.insert(&Statements::of(table).put, table, key, row)
+    }
+
+    fn insert(self, sql: &str, table: Table, key: &Key, row: Row) -> Result<()> {
         let key = ids(table, key);
         let values = key.into_iter().map(Cell::Integer).chain(row);
-        self.execute(&Statements::of(table).put, params_from_iter(values))
+        self.execute(sql, params_from_iter(values))
     }
 
     pub(super) fn delete(self, table: Table, keys: RangeInclusive<Key>) -> Result<()> {
@@ -188,10 +197,6 @@ fn cells(row: &SqlRow, from: usize) -> Result<Row> {
         Ok(ValueRef::Real(_)) | Err(_) => Err(cannot_hold()),
     };
     (from..columns).map(cell).collect()
-}
-
-fn cannot_hold() -> Error {
-    Error::damaged("a column holds what it cannot hold")
 }
 
 impl ToSql for Cell {

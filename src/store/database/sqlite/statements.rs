@@ -7,6 +7,7 @@ pub(super) struct Statements {
     pub(super) get: String,
     /// The key's columns come first.
     pub(super) range: String,
+    pub(super) add: String,
     pub(super) put: String,
     pub(super) delete: String,
 }
@@ -22,6 +23,7 @@ impl Statements {
         let listed = &others[..others.len().min(table.listed())];
         let columns = |columns: &[&str]| columns.join(", ");
         let holes = |count: usize| vec!["?"; count].join(", ");
+        let all = holes(key.len() + others.len());
         // Of two ids the first one counts most, as in the order of keys.
         let (ids, bound) = (columns(key), holes(key.len()));
         let within = format!("({ids}) >= ({bound}) AND ({ids}) <= ({bound})");
@@ -34,10 +36,8 @@ impl Statements {
                 "SELECT {ids}, {} FROM {name} WHERE {within} ORDER BY {ids}",
                 columns(listed)
             ),
-            put: format!(
-                "INSERT OR REPLACE INTO {name} VALUES ({})",
-                holes(key.len() + others.len())
-            ),
+            add: format!("INSERT INTO {name} VALUES ({all})"),
+            put: format!("INSERT OR REPLACE INTO {name} VALUES ({all})"),
             delete: format!("DELETE FROM {name} WHERE {within}"),
         }
     }

@@ -120,6 +120,10 @@ view!(SqliteView<'_>);
 view!(SqliteBatch<'_>);
 
 impl Batch for SqliteBatch<'_> {
+    fn add(&self, table: Table, key: &Key, row: Row) -> Result<()> {
+        self.session().add(table, key, row)
+    }
+
     fn put(&self, table: Table, key: &Key, row: Row) -> Result<()> {
         self.session().put(table, key, row)
     }

@@ -8,14 +8,14 @@ const LEAST_DENSE: u64 = 256;
 
 /// What is to be sealed and merged next, and how it is coded.
 #[derive(Clone, Copy)]
-pub(super) struct Policy {
+pub(super) struct MergeRules {
     favor: Favor,
     codec: Codec,
 }
 
-impl Policy {
+impl MergeRules {
     pub(super) fn of(options: &StoreOptions) -> Self {
-        Policy {
+        MergeRules {
             favor: options.favor,
             codec: options.codec,
         }

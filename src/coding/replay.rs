@@ -91,8 +91,9 @@ pub(crate) fn apply<E: Element>(
     replay(block, index, steps, coder, ordered, |_, _, _, _, _| ())
 }
 
-/// Adds some steps of a tile's block upon the ordered bits of its weights, and shows every change: place in the tile, step in the block, plain bits before and
-/// after it, and the raw change where it is one.
+/// Adds some steps of a tile's block upon the ordered bits of its weights, and shows every change:
+/// place in the tile, step in the block, plain bits before and after it, and the raw change where it is
+/// one.
 pub(crate) fn replay<E: Element>(
     block: &Block<E>,
     index: usize,

@@ -365,3 +365,31 @@ async fn a_base_is_fixed_once_something_is_accumulated_upon_it() {
         "{refused:?}"
     );
 }
+
+/// A step that a later one closes was left out of the count that wakes the worker, so a layer that is only
+/// ever accumulated into, beside one that needs no sealing, was sealed by whoever recorded, 64 steps late.
+#[tokio::test]
+async fn steps_that_others_close_are_sealed_behind_recording() {
+    use temporal_vdb::{Tensor, Threshold};
+    let (store, a, _) = store().await;
+    for step in 0..12 {
+        let whole = Tensor {
+            name: "n".to_owned(),
+            dtype: Dtype::I64,
+            shape: vec![1],
+            data: vec![step as u8; 8].into(),
+        };
+        let own = delta(&[(0, 0, 1.0)]);
+        a.accumulate(2 * step + 1, &own, 1.0).await.unwrap();
+        let writer = store.begin_step(2 * step + 2);
+        let writer = writer.tensor(whole, Threshold::Lossless);
+        writer.commit().await.unwrap();
+    }
+    for _ in 0..1000 {
+        if store.stats().await.unwrap().block_bytes > 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("nothing was sealed: {:?}", store.stats().await.unwrap());
+}

@@ -1,8 +1,9 @@
-//! Every step of a model's weights, in OpenVDB grids whose third axis is time.
+//! Every step of a model's weights: in one file, and as OpenVDB grids whose third axis is time.
 //!
-//! A *layer* is one weight matrix, rows x cols, over time. It lives in a real
-//! `openvdb::FloatGrid`: voxel `Coord(row, col, t)` holds what was added to weight (row, col) at
-//! step t; z = 0 is the base, and a step holds only what changed. The state at step t is the base
+//! A *layer* is one weight matrix, rows x cols, over time. In memory it lives in a real
+//! `openvdb::FloatGrid`; a store keeps it in its file, and makes such a grid of any range of steps.
+//! Voxel `Coord(row, col, t)` holds what was added to weight (row, col) at step t; z = 0 is the base,
+//! and a step holds only what changed. The state at step t is the base
 //! plus all deltas up to t, in that order, in IEEE binary32: the same bits whatever the number of
 //! threads, before and after pruning.
 //!

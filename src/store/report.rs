@@ -67,7 +67,7 @@ pub struct StoreStats {
     pub block_bytes: u64,
     /// The database file.
     pub database_bytes: u64,
-    /// SQLite's log of what is not in that file yet.
+    /// The log beside it: what has been committed and is not in that file yet.
     pub log_bytes: u64,
     /// What the retained steps would take as one array of each tensor per step.
     pub raw_bytes: u64,

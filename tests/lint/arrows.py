@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Do imports only go down? Looks at the `use` lines, and at paths from the crate's root, of every package.
+"""Do imports only go down? Looks at the `use` lines of every package, and at paths from `crate`,
+`self` and `super`.
 
 A module may import what stands on its own floor or below it, and no files may import each other in a
 circle. `python3 tests/lint/arrows.py [ROOT]` prints what breaks that and fails; `--self-test` shows
@@ -85,11 +86,11 @@ class Package:
         """What a module names, each as a path from the root."""
         own = module.split("/")
         inside = own if module in self.folders else own[:-1]
-        for path in paths_in(self.text[module]):
+        for path, is_handed_on in paths_in(self.text[module]):
             if path[0] == "crate":
-                yield path[1:]
+                yield path[1:], is_handed_on
             elif path[0] == "self":
-                yield inside + path[1:]
+                yield inside + path[1:], is_handed_on
             elif path[0] == "super":
                 # A file's parent is its folder; a folder's, the folder that it is in.
                 base = own[:-1]
@@ -97,9 +98,9 @@ class Package:
                     base, path = base, path[1:]
                     if path and path[0] == "super":
                         base = base[:-1]
-                yield base + path
-            elif path[0] in {name for name in self.children(module)}:
-                yield inside + path
+                yield base + path, is_handed_on
+            elif path[0] in self.children(module):
+                yield inside + path, is_handed_on
 
     def children(self, module):
         prefix = module + "/"
@@ -109,8 +110,11 @@ class Package:
         for module in self.text:
             if module in self.roots:
                 continue
-            for path in self.imports(module):
-                yield module, path, self.resolve(path)
+            for path, is_handed_on in self.imports(module):
+                target = self.resolve(path)
+                # What a folder's own file hands on from inside the folder is no import.
+                if not (is_handed_on and target and lies_under(target, module)):
+                    yield module, path, target
 
 
 def child(module, name):
@@ -121,11 +125,17 @@ def lies_under(module, path):
     return module == path or module.startswith(path + "/")
 
 
+# Comments, texts and letters.
+NO_CODE = re.compile(
+    r"""//[^\n]*|/\*.*?\*/|\br(#*)".*?"\1|"(?:[^"\\]|\\.)*"|'(?:[^'\\\n]|\\(?:u\{\w+\}|x\w\w|.))'""", re.S
+)
+
+# The tests of a file, which may look at anything, up to the brace that rustfmt puts at the margin.
+TESTS = re.compile(r"^#\[cfg\(test\)\]\nmod \w+ \{\n.*?^\}", re.M | re.S)
+
+
 def code_of(text):
-    """Without comments, and without the tests of the file, which may look at anything."""
-    text = re.sub(r"//[^\n]*", "", text)
-    text = re.sub(r'"(?:[^"\\\n]|\\.)*"', '""', text)
-    return text.split("#[cfg(test)]\nmod tests {")[0]
+    return TESTS.sub("", NO_CODE.sub(" ", text))
 
 
 def leaves(tree, prefix=()):
@@ -147,16 +157,19 @@ def leaves(tree, prefix=()):
             part += letter
 
 
-USE = re.compile(r"^[ ]*(pub(?:\([\w ]+\))? )?use ([^;]+);", re.M)
+USE = re.compile(r"\b(pub(?:\([\w: ]+\))? )?use ([^;]+);")
+
+
+PATH = re.compile(r"\b(?:crate|self|super)(?:\s*::\s*\w+)+")
 
 
 def paths_in(text):
-    """All that is imported or named by its path; names that are only handed on are no imports."""
+    """All that is imported or named by its path, and whether it is handed on."""
     for match in USE.finditer(text):
-        if not match[1]:
-            yield from leaves(match[2])
-    for match in re.finditer(r"\bcrate((?:::\w+)+)", USE.sub("", text)):
-        yield ["crate", *match[1].split("::")[1:]]
+        for path in leaves(match[2]):
+            yield path, bool(match[1])
+    for match in PATH.finditer(USE.sub("", text)):
+        yield [part.strip() for part in match[0].split("::")], False
 
 
 def handed_on(text):
@@ -195,19 +208,25 @@ def circles(edges):
 
 def faults(root, floors):
     package = Package(root, floors)
+    for path, _ in package.floors:
+        if path not in package.text:
+            yield f"{path} has a floor, and is not there"
+    for module in package.text.keys() - package.roots:
+        holds_floors = any(lies_under(path, module) for path, _ in package.floors)
+        if package.floor(module) is None and not holds_floors:
+            yield f"{module} has no floor: give it one"
     edges = {}
     for module, path, target in package.arrows():
         named = "::".join(path)
         if target is None:
-            if path and path[0][:1].isupper():
-                yield f"{module} imports crate::{named}: name the folder that it is in"
+            yield f"{module} imports crate::{named}: name the folder that it is in"
             continue
         if target == module:
             continue
         own, other = package.floor(module), package.floor(target)
-        if own is None:
-            yield f"{module} has no floor: give it one"
-        elif other is not None and other > own:
+        if other is None and not lies_under(module, target):
+            yield f"{module} imports {named}, which {target} defines, and that has no floor"
+        elif None not in (own, other) and other > own:
             yield f"{module} imports {named}, which stands above it"
         # A folder's own file hands names on; what it defines itself is there for all that is in it.
         edges.setdefault(module, set()).add(target)
@@ -240,8 +259,19 @@ def self_test():
     assert any("stands above" in fault for fault in found(inline))
     circle = {**good, "low/b.rs": "use super::A;\n"}
     assert found(circle) == ["a circle: low/a, low/b"], found(circle)
-    by_root = {**good, "low/b.rs": "use crate::High;\n"}
-    assert any("name the folder" in fault for fault in found(by_root))
+    for seen in (
+        "fn f() -> super::super::high::High {}\n",
+        "pub(crate) use crate::high::High;\n",
+        "#[cfg(test)]\nmod tests {\n    use super::*;\n}\nuse crate::high::High;\n",
+        'const A: &str = "//"; fn f() -> crate::high::High {}\n',
+    ):
+        assert any("stands above" in fault for fault in found({**good, "low/b.rs": seen})), seen
+    tests = {**good, "low/b.rs": "#[cfg(test)]\nmod tests {\n    use crate::high::High;\n}\n"}
+    assert found(tests) == [], found(tests)
+    for by_root in ("use crate::High;\n", "use crate::*;\n", "use crate as c;\n"):
+        assert any("name the folder" in fault for fault in found({**good, "low/b.rs": by_root})), by_root
+    assert found({**good, "new.rs": ""}) == ["new has no floor: give it one"]
+    assert found({"lib.rs": "", "low.rs": ""}) == ["high has a floor, and is not there"]
 
 
 def main():

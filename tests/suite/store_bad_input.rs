@@ -261,8 +261,8 @@ async fn files_that_are_in_use_or_not_there() {
     TemporalStore::open(&path, options).await.unwrap();
 }
 
-/// Whether a handle's layer was still there used to be asked first, in a snapshot of its own, and whatever
-/// failed then came out as a layer that is not there: a damaged file, too many open files.
+/// Whether a handle's layer was still there was asked first, in a snapshot of its own, and whatever failed
+/// then came out as a layer that is not there: a damaged file, too many open files.
 #[tokio::test]
 async fn what_fails_beneath_a_layer_is_no_missing_layer() {
     let folder = tempfile::tempdir().unwrap();

@@ -21,7 +21,8 @@ use crate::values::Delta;
 /// 4. `heads` of [`Recorder`]: the latest states;
 /// 5. the backend's one writer: who is in a transaction that writes;
 /// 6. what lies in memory of the database (the index, then what it has loaded of layers and of commits;
-///    blobs, codebooks): who looks it up, or reads it in through the view or transaction in hand.
+///    blobs, codebooks): who looks it up, or reads it in through the snapshot or transaction in
+///    hand.
 pub(crate) struct Store {
     sources: Arc<Sources>,
     recorder: Arc<Recorder>,

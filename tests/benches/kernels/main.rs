@@ -188,7 +188,7 @@ fn small_calls(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The seed's unified z: weights and gradients in one grid, on even and odd z, or one grid each.
+/// One grid for two things: weights and gradients in one grid, on even and odd z, or one grid each.
 fn unified_z(criterion: &mut Criterion, workload: &Workload) {
     let mut group = criterion.benchmark_group(format!("weights and gradients, {}", workload.name));
     let steps = || workload.steps.iter().enumerate();

@@ -100,6 +100,10 @@ impl<'v> Snapshot<'v> {
         }
     }
 
+    pub(super) fn has_group(&self, key: &Key) -> Result<bool> {
+        Ok(self.view.get(Table::Groups, key)?.is_some())
+    }
+
     /// How many groups are coded with each codebook.
     pub(super) fn count_coded(&self) -> Result<HashMap<u64, usize>> {
         let mut coded = HashMap::new();

@@ -161,8 +161,12 @@ impl<'b> Transaction<'b> {
         Ok(())
     }
 
-    /// Drops a group with its blobs, and its codebook if no other group has it.
+    /// Drops a group with its blobs, and its codebook if no other group has it. One that has been dropped
+    /// already stays so.
     pub(crate) fn drop_group(&self, group: &GroupRow) -> Result<()> {
+        if !self.has_group(&group.key())? {
+            return Ok(());
+        }
         let is_last = match group.codebook {
             Some(id) => self.uncount(id)?,
             None => false,
@@ -211,5 +215,61 @@ impl<'b> Transaction<'b> {
 
     fn delete(&self, table: Table, key: Key) -> Result<()> {
         self.batch.delete(table, key..=key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::backend::Backend;
+    use super::super::memory::Memory;
+    use super::super::rows::BlobOwner;
+    use super::*;
+    use crate::store::options::Durability;
+
+    fn group(first: i32, codebook: u64) -> GroupRow {
+        let owner = BlobOwner::Group {
+            layer: 0,
+            first,
+            last: first,
+        };
+        GroupRow {
+            layer: 0,
+            first,
+            last: first,
+            steps: 1,
+            level: 1,
+            changes: 1,
+            codebook: Some(codebook),
+            lattice: None,
+            blobs: Blobs {
+                first: 100 + first as u64,
+                sums: [owner.sum(0, b"")].into(),
+                ..Blobs::none()
+            },
+        }
+    }
+
+    /// A group that is cut into several is dropped by each of them. It was counted each time, and a
+    /// codebook went that others were coded with.
+    #[test]
+    fn a_codebook_goes_with_the_last_group_that_has_it() {
+        let memory = Memory::new();
+        let batch = memory.begin(Durability::Eventual).unwrap();
+        let transaction = Transaction::new(&*batch).unwrap();
+        let codebook = transaction.put_codebook(b"frequencies").unwrap();
+        for first in 1..=3 {
+            transaction.put_group(&group(first, codebook)).unwrap();
+        }
+        let is_there = || transaction.codebook(codebook).is_ok();
+        for _ in 0..3 {
+            transaction.drop_group(&group(1, codebook)).unwrap();
+            assert!(is_there());
+        }
+        transaction.put_group(&group(4, codebook)).unwrap();
+        transaction.drop_group(&group(2, codebook)).unwrap();
+        transaction.drop_group(&group(3, codebook)).unwrap();
+        assert!(is_there());
+        transaction.drop_group(&group(4, codebook)).unwrap();
+        assert!(!is_there());
     }
 }

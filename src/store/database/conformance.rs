@@ -13,11 +13,13 @@ use super::sqlite::Sqlite;
 use crate::dtype::Dtype;
 use crate::store::options::Durability;
 
+type Named = (&'static str, Box<dyn Backend>);
+
 /// Every backend, empty but for the rows that a new store has, and the folder that some are in.
-fn backends() -> (Vec<(&'static str, Box<dyn Backend>)>, tempfile::TempDir) {
+fn backends() -> (Vec<Named>, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = Sqlite::create(&folder.path().join("run.tvdb")).unwrap();
-    let all: Vec<(_, Box<dyn Backend>)> = vec![
+    let all: Vec<Named> = vec![
         ("memory", Box::new(Memory::new())),
         ("SQLite", Box::new(sqlite)),
     ];

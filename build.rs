@@ -21,7 +21,11 @@ use discovery::Discovery;
 const BRIDGES: [&str; 2] = ["src/grids/ffi.rs", "src/host/ffi.rs"];
 
 /// The C++ side.
-const BRIDGE_SOURCES: [&str; 2] = ["cpp/bridge/bridge.cc", "cpp/bridge/host_bridge.cc"];
+const BRIDGE_SOURCES: [&str; 3] = [
+    "cpp/bridge/bridge.cc",
+    "cpp/bridge/exceptions.cc",
+    "cpp/bridge/host_bridge.cc",
+];
 
 fn main() {
     watch();

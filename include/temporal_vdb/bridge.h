@@ -5,6 +5,7 @@
 #error "temporal-vdb promises the same bits everywhere: compile it without -ffast-math"
 #endif
 
+#include <temporal_vdb/exceptions.h>
 #include <temporal_vdb/histories.h>
 #include <temporal_vdb/slices.h>
 #include <temporal_vdb/state.h>
@@ -15,15 +16,11 @@
 #include "rust/cxx.h"
 
 #include <memory>
-#include <string>
 
 // What src/grids/ffi.rs declares, in the same order and under the same names.
 
 namespace temporal_vdb {
 namespace bridge {
-
-/// The exception being handled, as the text that src/grids/ffi.rs parses.
-std::string describe_current_exception() noexcept;
 
 std::unique_ptr<TemporalGrid> new_grid(rust::Str name, std::int32_t rows, std::int32_t cols,
                                        std::int32_t threads, std::size_t spare_bytes);
@@ -86,19 +83,3 @@ void throw_exception(std::int32_t which);
 
 }  // namespace bridge
 }  // namespace temporal_vdb
-
-namespace rust {
-namespace behavior {
-
-/// How every C++ exception crosses into Rust: as one tagged text, whatever was thrown.
-template <typename Try, typename Fail>
-static void trycatch(Try&& body, Fail&& fail) noexcept {
-    try {
-        body();
-    } catch (...) {
-        fail(::temporal_vdb::bridge::describe_current_exception());
-    }
-}
-
-}  // namespace behavior
-}  // namespace rust

@@ -1,8 +1,9 @@
 //! The machine beneath: where heavy work may block, the threads it is spread over, the mode they
-//! compute in, the memory they give back, and how callers hear of what is going on.
+//! compute in, the memory they give back, what C++ throws, and how callers hear of what is going on.
 
 mod allocation;
 pub(crate) mod blocking;
+mod exceptions;
 mod ffi;
 mod float_mode;
 pub mod freed_memory;

@@ -18,13 +18,14 @@ use std::{env, fs, panic};
 use discovery::Discovery;
 
 /// The Rust side of the bridges to C++.
-const BRIDGES: [&str; 2] = ["src/grids/ffi.rs", "src/host/ffi.rs"];
+const BRIDGES: [&str; 3] = ["src/grids/ffi.rs", "src/host/ffi.rs", "src/volumes/ffi.rs"];
 
 /// The C++ side.
-const BRIDGE_SOURCES: [&str; 3] = [
+const BRIDGE_SOURCES: [&str; 4] = [
     "cpp/bridge/bridge.cc",
     "cpp/bridge/exceptions.cc",
     "cpp/bridge/host_bridge.cc",
+    "cpp/bridge/volume_bridge.cc",
 ];
 
 fn main() {

@@ -407,6 +407,44 @@ pub enum Error {
         /// The step.
         step: usize,
     },
+    /// An option of a volume that cannot be.
+    #[error("{option} {value} cannot be: give {expected}")]
+    InvalidVolume {
+        /// Which option.
+        option: &'static str,
+        /// The value given.
+        value: String,
+        /// What it can be.
+        expected: &'static str,
+    },
+    /// A volume of layers that did not move, or by nothing that could be seen.
+    #[error(
+        "there is nothing to show: no weight of {layers} layers moved from step {from} to {to}"
+    )]
+    NothingMoves {
+        /// How many layers were asked for.
+        layers: usize,
+        /// The state that movements would begin from.
+        from: usize,
+        /// The last step.
+        to: usize,
+    },
+    /// A volume whose voxels would take more bytes than it may.
+    #[error(
+        "the volume would take up to {bytes} bytes, and may take {limit}: pool more weights to a voxel, or leave out steps"
+    )]
+    VolumeTooLarge {
+        /// Of all its voxels.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A frame of an earlier sequence that would go on after a new, shorter one.
+    #[error("{}: a frame of an earlier, longer sequence: remove those frames, or give another name", path.display())]
+    StaleFrames {
+        /// The first of them.
+        path: PathBuf,
+    },
     /// A failure of the file system.
     #[error("{}: {source}", path.display())]
     Io {
@@ -495,7 +533,9 @@ impl Error {
             | Error::TiersDoNotNest { .. }
             | Error::UnknownRetention { .. }
             | Error::InvalidTag { .. }
-            | Error::InvalidScale { .. } => ErrorKind::InvalidInput,
+            | Error::InvalidScale { .. }
+            | Error::InvalidVolume { .. }
+            | Error::VolumeTooLarge { .. } => ErrorKind::InvalidInput,
             Error::StepOutOfOrder { .. }
             | Error::BaseFixed { .. }
             | Error::ShapeMismatch { .. }
@@ -514,7 +554,9 @@ impl Error {
             | Error::NoSuchTag { .. }
             | Error::Pinned { .. }
             | Error::LayerBeganLater { .. }
-            | Error::FixedByRing { .. } => ErrorKind::Conflict,
+            | Error::FixedByRing { .. }
+            | Error::NothingMoves { .. }
+            | Error::StaleFrames { .. } => ErrorKind::Conflict,
             Error::Pruned { .. } | Error::NoSuchStep { .. } => ErrorKind::NotRetained,
             Error::NotALayer { .. }
             | Error::NotAStore { .. }

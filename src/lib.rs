@@ -27,6 +27,10 @@
 //! [`Ring`] ([`MAX_HISTORY`], [`get_z_for_timestamp`]). Steps end at [`MAX_STEP`]. Sizes of grids:
 //! [`Figures`].
 //!
+//! *Volumes* to look at: [`VolumeExport`] writes how layers ([`VolumeLayer`]) moved as fog for Houdini and
+//! Blender, and says what it wrote ([`Volume`], [`PicturedLayer`]). Set: [`VolumeValue`], [`VolumeScale`],
+//! [`VolumeOrder`], [`VolumePool`], [`VolumeUp`].
+//!
 //! *Detectors* find what changed from one set of weights to the next: [`DenseDetector`] in arrays, bit for
 //! bit; [`DeltaDetector`] in hash maps.
 //!
@@ -56,6 +60,7 @@
 
 // The folders, in reading order. Each imports only what stands below it.
 //
+//   volumes/  pictures: how layers moved, as fog for Houdini and Blender
 //   store/    many layers in one durable file: recorded, read, sealed, pruned
 //   grids/    one layer in memory, in FloatGrids: the bridge to OpenVDB, and its safe owners
 //   traits/   what a layer can do, wherever it is kept
@@ -77,6 +82,7 @@ mod queries;
 mod store;
 mod traits;
 mod values;
+mod volumes;
 
 #[doc(hidden)]
 pub use grids::baseline;
@@ -101,6 +107,10 @@ pub use values::{
     By, Change, Checkpoint, Coordinate3D, Delta, DenseWeights, Figures, MAX_HISTORY, Pruned,
     Region, Retention, Ring, SparseWeights, TemporalCoordinate, Tensor, Tier, Unit, Voxel,
     get_z_for_timestamp,
+};
+pub use volumes::{
+    PicturedLayer, Volume, VolumeExport, VolumeLayer, VolumeOrder, VolumePool, VolumeScale,
+    VolumeUp, VolumeValue,
 };
 
 /// The README's example and those of the guide, compiled as tests.

@@ -32,6 +32,14 @@ impl Progress {
         self.cancelled.store(true, Ordering::Relaxed);
     }
 
+    /// One that is cancelled with this one, and tells nobody.
+    pub(crate) fn quiet(&self) -> Self {
+        Progress {
+            tell: None,
+            cancelled: Arc::clone(&self.cancelled),
+        }
+    }
+
     /// Of one piece of work of `total` units. It goes on as long as `self` is not cancelled and what
     /// is returned first is not dropped.
     pub(crate) fn begin(&self) -> (Stopper, Task) {

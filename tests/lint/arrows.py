@@ -32,6 +32,7 @@ FLOORS = {
         ["store/upkeep"],
         ["store/engine"],
         ["store/step_writer", "store/stored_layer", "store/temporal_store"],
+        ["volumes"],
     ],
     "crates/tvdb-bench/src": [
         ["background", "listener"],

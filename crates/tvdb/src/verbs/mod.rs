@@ -5,6 +5,7 @@ mod bench;
 mod checkout;
 mod compact;
 mod demo;
+mod export;
 mod history;
 mod hot;
 mod listening;
@@ -33,6 +34,7 @@ pub(crate) enum Verb {
     Hot(hot::Options),
     Together(together::Options),
     Plot(plot::Options),
+    Export(export::Options),
     Tag(tag::Options),
     Prune(prune::Options),
     Rollback(rollback::Options),
@@ -54,6 +56,7 @@ impl Verb {
             Verb::Hot(options) => hot::run(options, json).await,
             Verb::Together(options) => together::run(options, json).await,
             Verb::Plot(options) => plot::run(options, json).await,
+            Verb::Export(options) => export::run(options, json).await,
             Verb::Tag(options) => tag::run(options, json).await,
             Verb::Prune(options) => prune::run(options, json).await,
             Verb::Rollback(options) => rollback::run(options, json).await,

@@ -1,0 +1,217 @@
+//! One file for all steps: layers as blocks, time upward.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::layout::{Layout, Place, Scene, TimeAxis};
+use super::lines::Lines;
+use super::magnitudes::Magnitudes;
+use super::movement::{Plane, Pooling};
+use super::report::PicturedLayer;
+use super::request::Request;
+use super::tone::Tone;
+use super::volume_file::{FogGrid, VolumeFile};
+use crate::error::{Error, Result};
+use crate::host::{Task, blocking, vec_with_room};
+
+/// Mean optical depth along the shortest edge: seen without a material, and seen through.
+pub(super) const DEPTH: f64 = 1.5;
+
+/// The densest that a 16-bit float can tell.
+const DENSEST: f64 = 65_504.0;
+
+/// What the density of a voxel is, where rise and fall are 1 together, for a volume whose voxels have
+/// that on the mean.
+pub(super) fn density_of(mean: f64, scene: &Scene) -> f32 {
+    (DEPTH / (mean * scene.shortest())).min(DENSEST) as f32
+}
+
+/// The movements of a layer, in voxels: plane after plane in the order of time.
+struct Block {
+    plane: usize,
+    steps_per_voxel: usize,
+    steps: usize,
+    rise: Vec<f32>,
+    fall: Vec<f32>,
+    left_out: u64,
+}
+
+impl Block {
+    fn new(place: &Place, axis: TimeAxis, steps: usize) -> Result<Self> {
+        let plane = place.voxels.0 * place.voxels.1;
+        let len = plane
+            .checked_mul(steps.div_ceil(axis.steps_per_voxel))
+            .ok_or(Error::OutOfMemory)?;
+        let zeros = || -> Result<Vec<f32>> {
+            let mut zeros = vec_with_room(len)?;
+            zeros.resize(len, 0.0);
+            Ok(zeros)
+        };
+        Ok(Block {
+            plane,
+            steps_per_voxel: axis.steps_per_voxel,
+            steps,
+            rise: zeros()?,
+            fall: zeros()?,
+            left_out: 0,
+        })
+    }
+
+    /// Adds step `i`: a voxel of several steps holds their mean.
+    fn add(&mut self, i: usize, plane: &Plane) {
+        let voxel = i / self.steps_per_voxel;
+        let begin = voxel * self.steps_per_voxel;
+        let count = (self.steps - begin).min(self.steps_per_voxel) as f32;
+        let own = voxel * self.plane..(voxel + 1) * self.plane;
+        for (to, from) in [(&mut self.rise, &plane.rise), (&mut self.fall, &plane.fall)] {
+            for (sum, value) in to[own.clone()].iter_mut().zip(from) {
+                *sum += value / count;
+            }
+        }
+        self.left_out += plane.left_out;
+    }
+
+    fn magnitudes(&self) -> Magnitudes {
+        let mut found = Magnitudes::new();
+        found.add(&self.rise);
+        found.add(&self.fall);
+        found
+    }
+
+    fn brighten(&mut self, tone: Tone) {
+        for value in self.rise.iter_mut().chain(&mut self.fall) {
+            *value = tone.brightness(*value);
+        }
+    }
+
+    fn sum(&self) -> f64 {
+        let both = self.rise.iter().zip(&self.fall);
+        both.map(|(rise, fall)| f64::from(*rise) + f64::from(*fall))
+            .sum()
+    }
+}
+
+/// What was made of the layers.
+pub(super) struct Made {
+    pub(super) layers: Vec<PicturedLayer>,
+    pub(super) lines: Vec<(Lines, Lines)>,
+    pub(super) voxels: [usize; 3],
+}
+
+impl Request<'_> {
+    /// Writes one file for all steps.
+    pub(super) async fn write_volume(
+        &self,
+        path: PathBuf,
+        progress: &crate::host::Progress,
+        task: &Task,
+    ) -> Result<Made> {
+        let options = self.options;
+        let (layout, axis) = Layout::side_by_side(
+            &self.shapes(),
+            self.steps.len(),
+            options.pool,
+            options.time_scale,
+        );
+        self.check_size(layout.voxels())?;
+        task.expect((self.layers.len() * self.steps.len()) as u64);
+        let lines = self.lines(progress).await?;
+        let mut blocks = Vec::new();
+        for (i, place) in layout.places.iter().enumerate() {
+            blocks.push(self.block(i, place, &lines[i], axis, task).await?);
+        }
+        let found: Vec<_> = blocks.iter().map(Block::magnitudes).collect();
+        let tones = Tone::of_layers(options.scale, options.gamma, &found)
+            .ok_or_else(|| self.nothing_moves())?;
+        let scene = Scene::new(&layout, options.size, options.up);
+        let mut file = scene.file()?;
+        let mut layers = Vec::new();
+        for (((own, place), tone), block) in self
+            .layers
+            .iter()
+            .zip(&layout.places)
+            .zip(&tones)
+            .zip(&mut blocks)
+        {
+            block.brighten(*tone);
+            layers.push(PicturedLayer {
+                name: own.name.clone(),
+                shape: own.shape,
+                pool: (place.pool.0, place.pool.1, axis.steps_per_voxel),
+                scale: tone.scale,
+                left_out: block.left_out,
+            });
+        }
+        let scales: Vec<_> = layers.iter().map(|own| (own.scale, own.pool)).collect();
+        self.tell(&mut file, &scales)?;
+        let per_step = axis.voxels_per_step as f32 / axis.steps_per_voxel as f32;
+        file.set_float("voxels_per_step", per_step)?;
+        self.tell_notes(&mut file, self.steps.last().copied().unwrap_or(0))?;
+        let (voxels, task) = (layout.dims, task.clone());
+        blocking::run(move || {
+            fill(&mut file, &layout, &scene, axis, &blocks)?;
+            task.check()?;
+            file.write(&path)
+        })
+        .await?;
+        Ok(Made {
+            layers,
+            lines,
+            voxels,
+        })
+    }
+
+    async fn block(
+        &self,
+        layer: usize,
+        place: &Place,
+        lines: &(Lines, Lines),
+        axis: TimeAxis,
+        task: &Task,
+    ) -> Result<Block> {
+        let shape = self.layers[layer].shape;
+        let pooling = Arc::new(Pooling::new(shape, lines.clone(), place.pool));
+        let mut movement = self.movement(layer, &pooling);
+        let mut block = Block::new(place, axis, self.steps.len())?;
+        let mut i = 0;
+        loop {
+            let planes = movement.next(usize::MAX, task).await?;
+            if planes.is_empty() {
+                return Ok(block);
+            }
+            for plane in &planes {
+                block.add(i, plane);
+                i += 1;
+            }
+        }
+    }
+}
+
+/// Fills the three grids with blocks whose values are bright already.
+fn fill(
+    file: &mut VolumeFile,
+    layout: &Layout,
+    scene: &Scene,
+    axis: TimeAxis,
+    blocks: &[Block],
+) -> Result<()> {
+    let sum: f64 = blocks.iter().map(Block::sum).sum();
+    let mean = sum * axis.voxels_per_step as f64 / layout.box_voxels() as f64;
+    let dense = density_of(mean, scene);
+    let mut values = Vec::new();
+    for (place, block) in layout.places.iter().zip(blocks) {
+        let at = |[row, col, z]: [usize; 3]| {
+            z / axis.voxels_per_step * block.plane + row * place.voxels.1 + col
+        };
+        scene.fill(file, FogGrid::Density, place, &mut values, |xyz| {
+            (dense * (block.rise[at(xyz)] + block.fall[at(xyz)])).min(DENSEST as f32)
+        })?;
+        scene.fill(file, FogGrid::Fall, place, &mut values, |xyz| {
+            block.fall[at(xyz)]
+        })?;
+        scene.fill(file, FogGrid::Rise, place, &mut values, |xyz| {
+            block.rise[at(xyz)]
+        })?;
+    }
+    Ok(())
+}

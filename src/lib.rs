@@ -25,7 +25,7 @@
 //! models: [`Checkpoint`] of [`Tensor`]s, with their [`Dtype`]. Where: [`Region`], [`Unit`] ([`By`]),
 //! [`Voxel`], [`TemporalCoordinate`], [`Coordinate3D`]. What stays: [`Retention`], [`Tier`], [`Pruned`],
 //! [`Ring`] ([`MAX_HISTORY`], [`get_z_for_timestamp`]). Steps end at [`MAX_STEP`]. Sizes of grids:
-//! [`Figures`].
+//! [`Figures`]. What a `.vdb` file holds, checked before it is read: [`VdbGrid`].
 //!
 //! *Detectors* find what changed from one set of weights to the next: [`DenseDetector`] in arrays, bit for
 //! bit; [`DeltaDetector`] in hash maps.
@@ -59,6 +59,7 @@
 //   store/    many layers in one durable file: recorded, read, sealed, pruned
 //   grids/    one layer in memory, in FloatGrids: the bridge to OpenVDB, and its safe owners
 //   traits/   what a layer can do, wherever it is kept
+//   vdb/      .vdb files, checked before OpenVDB reads them
 //   queries/  how weights moved, and which move together
 //   coding/   states and changes as bytes, and back
 //   detect/   what changed from one set of weights to the next
@@ -77,6 +78,7 @@ mod queries;
 mod store;
 mod traits;
 mod values;
+mod vdb;
 
 #[doc(hidden)]
 pub use grids::baseline;
@@ -102,6 +104,7 @@ pub use values::{
     Region, Retention, Ring, SparseWeights, TemporalCoordinate, Tensor, Tier, Unit, Voxel,
     get_z_for_timestamp,
 };
+pub use vdb::VdbGrid;
 
 /// The README's example and those of the guide, compiled as tests.
 #[cfg(doctest)]

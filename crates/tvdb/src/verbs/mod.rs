@@ -5,8 +5,10 @@ mod bench;
 mod checkout;
 mod compact;
 mod demo;
+mod export;
 mod history;
 mod hot;
+mod import;
 mod listening;
 mod log;
 mod plot;
@@ -19,6 +21,8 @@ mod tag;
 mod together;
 mod verify;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::Subcommand;
 
@@ -27,6 +31,8 @@ pub(crate) enum Verb {
     Demo(demo::Options),
     Record(record::Options),
     Checkout(checkout::Options),
+    Export(export::Options),
+    Import(import::Options),
     Log(log::Options),
     Stats(stats::Options),
     History(history::Options),
@@ -39,15 +45,28 @@ pub(crate) enum Verb {
     Verify(verify::Options),
     Compact(compact::Options),
     Bench(bench::Options),
+    #[command(name = import::READ_VERB, hide = true)]
+    ReadVdb(import::ReadOptions),
 }
 
 impl Verb {
+    /// Does what is done without threads and signals: the work of a process that this program starts
+    /// itself.
+    pub(crate) fn run_alone(&self) -> Option<ExitCode> {
+        match self {
+            Verb::ReadVdb(options) => Some(import::read_alone(options)),
+            _ => None,
+        }
+    }
+
     /// Does it, and prints the result, as JSON where that is asked for.
     pub(crate) async fn run(&self, json: bool) -> Result<()> {
         match self {
             Verb::Demo(options) => demo::run(options, json).await,
             Verb::Record(options) => record::run(options, json).await,
             Verb::Checkout(options) => checkout::run(options, json).await,
+            Verb::Export(options) => export::run(options, json).await,
+            Verb::Import(options) => import::run(options, json).await,
             Verb::Log(options) => log::run(options, json).await,
             Verb::Stats(options) => stats::run(options, json).await,
             Verb::History(options) => history::run(options, json).await,
@@ -60,6 +79,7 @@ impl Verb {
             Verb::Verify(options) => verify::run(options, json).await,
             Verb::Compact(options) => compact::run(options, json).await,
             Verb::Bench(options) => bench::run(options, json).await,
+            Verb::ReadVdb(_) => Ok(()), // done by `run_alone`
         }
     }
 }

@@ -74,7 +74,7 @@ impl Dtype {
 
     /// The f32 of the same value as an element with these bits; a NaN keeps its payload. For
     /// weights.
-    pub(crate) fn widen(self, bits: u32) -> f32 {
+    pub fn widen(self, bits: u32) -> f32 {
         match self {
             Dtype::Bf16 => f32::from_bits(bits << 16),
             Dtype::F16 => widen_half(bits),
@@ -83,7 +83,7 @@ impl Dtype {
     }
 
     /// The bits of the element with exactly this value, if there is one. For weights.
-    pub(crate) fn narrow(self, value: f32) -> Option<u32> {
+    pub fn narrow(self, value: f32) -> Option<u32> {
         let wide = value.to_bits();
         let bits = match self {
             Dtype::Bf16 => wide >> 16,

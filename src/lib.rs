@@ -25,7 +25,7 @@
 //! models: [`Checkpoint`] of [`Tensor`]s, with their [`Dtype`]. Where: [`Region`], [`Unit`] ([`By`]),
 //! [`Voxel`], [`TemporalCoordinate`], [`Coordinate3D`]. What stays: [`Retention`], [`Tier`], [`Pruned`],
 //! [`Ring`] ([`MAX_HISTORY`], [`get_z_for_timestamp`]). Steps end at [`MAX_STEP`]. Sizes of grids:
-//! [`Figures`].
+//! [`Figures`]. What a `.vdb` file holds, checked before it is read: [`VdbGrid`].
 //!
 //! *Volumes* to look at: [`VolumeExport`] writes how layers ([`VolumeLayer`]) moved as fog for Houdini and
 //! Blender, and says what it wrote ([`Volume`], [`PicturedLayer`]). Set: [`VolumeValue`], [`VolumeScale`],
@@ -64,6 +64,7 @@
 //   store/    many layers in one durable file: recorded, read, sealed, pruned
 //   grids/    one layer in memory, in FloatGrids: the bridge to OpenVDB, and its safe owners
 //   traits/   what a layer can do, wherever it is kept
+//   vdb/      .vdb files, checked before OpenVDB reads them
 //   queries/  how weights moved, and which move together
 //   coding/   states and changes as bytes, and back
 //   detect/   what changed from one set of weights to the next
@@ -82,6 +83,7 @@ mod queries;
 mod store;
 mod traits;
 mod values;
+mod vdb;
 mod volumes;
 
 #[doc(hidden)]
@@ -108,6 +110,7 @@ pub use values::{
     Region, Retention, Ring, SparseWeights, TemporalCoordinate, Tensor, Tier, Unit, Voxel,
     get_z_for_timestamp,
 };
+pub use vdb::VdbGrid;
 pub use volumes::{
     PicturedLayer, Volume, VolumeExport, VolumeLayer, VolumeOrder, VolumePool, VolumeScale,
     VolumeUp, VolumeValue,

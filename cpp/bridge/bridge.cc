@@ -21,6 +21,8 @@ static_assert(sizeof(Region) == 16 && offsetof(Region, row_end) == 4 &&
 static_assert(sizeof(Figures) == 64 && offsetof(Figures, leaves) == 24 &&
               offsetof(Figures, spare_bytes) == 56);
 static_assert(sizeof(FloatSpan) == 16 && offsetof(FloatSpan, size) == 8);
+static_assert(sizeof(TreeBytes) == 24 && offsetof(TreeBytes, compression) == 16 &&
+              offsetof(TreeBytes, half) == 20);
 
 namespace bridge {
 
@@ -152,22 +154,35 @@ void change_counts(const TemporalGrid& grid, rust::Slice<const ZSpan> spans,
     temporal_vdb::change_counts(grid, span(spans), span(out));
 }
 
-void write_vdb(const TemporalGrid& grid, std::int32_t oldest, rust::Slice<const std::int32_t> steps,
-               rust::Slice<const std::uint8_t> path) {
-    temporal_vdb::write_vdb(grid, oldest, span(steps), path_of(path));
+rust::Vec<std::int32_t> slices_in_use(const TemporalGrid& grid) {
+    rust::Vec<std::int32_t> zs;
+    for (const std::int32_t z : temporal_vdb::slices_in_use(grid)) zs.push_back(z);
+    return zs;
 }
 
-std::unique_ptr<LayerFile> read_vdb(rust::Slice<const std::uint8_t> path, rust::Str name,
-                                    std::int32_t threads, std::size_t spare_bytes) {
-    return std::make_unique<LayerFile>(
-        temporal_vdb::read_vdb(path_of(path), std::string(name), threads, spare_bytes));
+std::uint64_t marks(const TemporalGrid& grid) {
+    return grid.exact() ? grid.exact()->activeVoxelCount() : 0;
 }
 
-std::int32_t file_oldest(const LayerFile& file) { return file.oldest; }
-rust::Slice<const std::int32_t> file_steps(const LayerFile& file) { return slice(file.steps); }
+std::uint64_t digest(const TemporalGrid& grid, rust::Str text) {
+    return temporal_vdb::digest(grid, std::string(text));
+}
 
-std::unique_ptr<TemporalGrid> take_grid(LayerFile& file) {
-    return std::make_unique<TemporalGrid>(std::move(file.grid));
+void write_vdb(const TemporalGrid& grid, rust::Slice<const rust::Str> keys,
+               rust::Slice<const rust::Str> texts, rust::Slice<const std::uint8_t> path) {
+    Entries all;
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+        all.emplace_back(std::string(keys[i]), std::string(texts[i]));
+    }
+    temporal_vdb::write_vdb(grid, all, path_of(path));
+}
+
+std::unique_ptr<TemporalGrid> read_vdb(rust::Slice<const std::uint8_t> path,
+                                       rust::Slice<const TreeBytes> trees, rust::Str name,
+                                       std::int32_t rows, std::int32_t cols, std::int32_t last_z,
+                                       std::int32_t threads, std::size_t spare_bytes) {
+    return std::make_unique<TemporalGrid>(temporal_vdb::read_vdb(
+        path_of(path), span(trees), std::string(name), rows, cols, last_z, threads, spare_bytes));
 }
 
 void set_voxelwise(TemporalGrid& grid, std::int32_t z, rust::Slice<const Voxel> voxels) {

@@ -5,6 +5,7 @@
 #error "temporal-vdb promises the same bits everywhere: compile it without -ffast-math"
 #endif
 
+#include <temporal_vdb/digest.h>
 #include <temporal_vdb/exceptions.h>
 #include <temporal_vdb/histories.h>
 #include <temporal_vdb/slices.h>
@@ -68,13 +69,15 @@ rust::Slice<const std::int32_t> times_zs(const ChangeTimes& times);
 void change_counts(const TemporalGrid& grid, rust::Slice<const ZSpan> spans,
                    rust::Slice<std::uint32_t> out);
 
-void write_vdb(const TemporalGrid& grid, std::int32_t oldest, rust::Slice<const std::int32_t> steps,
-               rust::Slice<const std::uint8_t> path);
-std::unique_ptr<LayerFile> read_vdb(rust::Slice<const std::uint8_t> path, rust::Str name,
-                                    std::int32_t threads, std::size_t spare_bytes);
-std::int32_t file_oldest(const LayerFile& file);
-rust::Slice<const std::int32_t> file_steps(const LayerFile& file);
-std::unique_ptr<TemporalGrid> take_grid(LayerFile& file);
+rust::Vec<std::int32_t> slices_in_use(const TemporalGrid& grid);
+std::uint64_t marks(const TemporalGrid& grid);
+std::uint64_t digest(const TemporalGrid& grid, rust::Str text);
+void write_vdb(const TemporalGrid& grid, rust::Slice<const rust::Str> keys,
+               rust::Slice<const rust::Str> texts, rust::Slice<const std::uint8_t> path);
+std::unique_ptr<TemporalGrid> read_vdb(rust::Slice<const std::uint8_t> path,
+                                       rust::Slice<const TreeBytes> trees, rust::Str name,
+                                       std::int32_t rows, std::int32_t cols, std::int32_t last_z,
+                                       std::int32_t threads, std::size_t spare_bytes);
 
 void set_voxelwise(TemporalGrid& grid, std::int32_t z, rust::Slice<const Voxel> voxels);
 std::unique_ptr<TemporalGrid> sum_voxelwise(const TemporalGrid& grid, std::int32_t last);

@@ -4,36 +4,43 @@
 #include <temporal_vdb/span.h>
 #include <temporal_vdb/temporal_grid.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace temporal_vdb {
 
-/// Version of the metadata that this library writes into its grids.
-constexpr std::int32_t vdb_format_version = 1;
+/// Texts for a grid's metadata, each with its key.
+using Entries = std::vector<std::pair<std::string, std::string>>;
 
-/// Writes the layer to `path` as .vdb: grid `<name>`, and `<name>.exact` where there are marks,
-/// with rows, cols, oldest, steps and format version as metadata of the first. z in the file is
-/// the timestep. `steps` ascend and are greater than `oldest`, the base's label.
+/// Version of the metadata that this library writes into its grids.
+constexpr std::int32_t vdb_format_version = 2;
+
+/// Writes the layer to `path` as .vdb: grid `<name>`, and `<name>.exact` where there are marks. The
+/// metadata of the first are `entries`, the format's version, rows, cols, and the number of marks;
+/// those of the second are the version, and that it holds marks.
 ///
 /// The bytes go to a temporary file in the same folder, which is synced and renamed: `path` has
 /// either the old or the whole new file. Errors: io.
-void write_vdb(const TemporalGrid& grid, std::int32_t oldest, Span<const std::int32_t> steps,
-               const std::string& path);
+void write_vdb(const TemporalGrid& grid, const Entries& entries, const std::string& path);
 
-struct LayerFile {
-    TemporalGrid grid;
-    std::int32_t oldest;
-    std::vector<std::int32_t> steps;
+/// Where the tree of a float grid lies in a file, from its structure to the last of its values, and
+/// how values are packed. src/vdb/ finds it, and checks every count and size in it: OpenVDB's
+/// reader believes what it reads.
+struct TreeBytes {
+    std::uint64_t begin;
+    std::uint64_t end;
+    std::uint32_t compression;
+    bool half;
 };
 
-/// Reads the layer `name` ("" where the file has only one) back. A float grid without our metadata
-/// opens as a base without steps if all of it has z = 0; its shape is then its bounding box from
-/// (0, 0). Errors: io, not_a_layer.
-///
-/// For files you trust: OpenVDB does not check every bound while it reads damaged input.
-LayerFile read_vdb(const std::string& path, const std::string& name, int threads,
-                   std::size_t spare_bytes = TemporalGrid::default_spare_bytes);
+/// Reads a layer of rows x cols, whose largest z is at most `last_z`, from trees that have been
+/// checked: that of the deltas, and that of the marks if there is one. Nothing else of the file is
+/// looked at. Errors: io, not_a_layer.
+TemporalGrid read_vdb(const std::string& path, Span<const TreeBytes> trees, const std::string& name,
+                      std::int32_t rows, std::int32_t cols, std::int32_t last_z, int threads,
+                      std::size_t spare_bytes = TemporalGrid::default_spare_bytes);
 
 }  // namespace temporal_vdb

@@ -6,6 +6,7 @@ use cxx::{ExternType, kind, type_id};
 
 use super::zspan::{ZSpan, ZValue};
 use crate::values::{Figures, Region, Voxel};
+use crate::vdb::TreeBytes;
 
 #[cxx::bridge(namespace = "temporal_vdb::bridge")]
 mod bridge {
@@ -27,6 +28,8 @@ mod bridge {
         #[namespace = "temporal_vdb"]
         type FloatSpan = super::FloatSpan;
         #[namespace = "temporal_vdb"]
+        type TreeBytes = crate::vdb::TreeBytes;
+        #[namespace = "temporal_vdb"]
         type TemporalGrid;
         #[namespace = "temporal_vdb"]
         type SparseState;
@@ -36,8 +39,6 @@ mod bridge {
         type Histories;
         #[namespace = "temporal_vdb"]
         type ChangeTimes;
-        #[namespace = "temporal_vdb"]
-        type LayerFile;
 
         fn new_grid(
             name: &str,
@@ -108,16 +109,21 @@ mod bridge {
         fn times_zs(times: &ChangeTimes) -> &[i32];
         fn change_counts(grid: &TemporalGrid, spans: &[ZSpan], out: &mut [u32]) -> Result<()>;
 
-        fn write_vdb(grid: &TemporalGrid, oldest: i32, steps: &[i32], path: &[u8]) -> Result<()>;
+        fn slices_in_use(grid: &TemporalGrid) -> Result<Vec<i32>>;
+        fn marks(grid: &TemporalGrid) -> u64;
+        fn digest(grid: &TemporalGrid, text: &str) -> Result<u64>;
+        fn write_vdb(grid: &TemporalGrid, keys: &[&str], texts: &[&str], path: &[u8])
+        -> Result<()>;
         fn read_vdb(
             path: &[u8],
+            trees: &[TreeBytes],
             name: &str,
+            rows: i32,
+            cols: i32,
+            last_z: i32,
             threads: i32,
             spare_bytes: usize,
-        ) -> Result<UniquePtr<LayerFile>>;
-        fn file_oldest(file: &LayerFile) -> i32;
-        fn file_steps(file: &LayerFile) -> &[i32];
-        fn take_grid(file: Pin<&mut LayerFile>) -> Result<UniquePtr<TemporalGrid>>;
+        ) -> Result<UniquePtr<TemporalGrid>>;
 
         fn set_voxelwise(grid: Pin<&mut TemporalGrid>, z: i32, voxels: &[Voxel]) -> Result<()>;
         fn sum_voxelwise(grid: &TemporalGrid, last: i32) -> Result<UniquePtr<TemporalGrid>>;
@@ -176,6 +182,7 @@ same_layout!(ZValue, "temporal_vdb::ZValue", 8);
 same_layout!(Region, "temporal_vdb::Region", 16);
 same_layout!(Figures, "temporal_vdb::Figures", 64);
 same_layout!(FloatSpan, "temporal_vdb::FloatSpan", 16);
+same_layout!(TreeBytes, "temporal_vdb::TreeBytes", 24);
 
 // SAFETY: the grid owns all that it points to, and nothing in it is bound to a thread.
 unsafe impl Send for TemporalGrid {}

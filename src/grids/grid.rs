@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::grids::ffi;
 use crate::host::vec_with_room;
 use crate::values::{Delta, Figures, Region, SparseWeights, Voxel, dense_len};
+use crate::vdb::VdbGrid;
 
 /// The safe owner of one layer's grids in C++. It knows z, not timesteps: which slice is which
 /// step is the layer's business.
@@ -41,13 +42,6 @@ pub(crate) struct Histories(UniquePtr<ffi::Histories>);
 
 /// When each of some weights changed.
 pub(crate) struct ChangeTimes(UniquePtr<ffi::ChangeTimes>);
-
-/// A grid read from a file, with the steps that its z stand for.
-pub(crate) struct GridFile {
-    pub(crate) grid: Grid,
-    pub(crate) oldest: i32,
-    pub(crate) steps: Vec<i32>,
-}
 
 impl Grid {
     pub(crate) fn new(name: &str, rows: i32, cols: i32, options: GridOptions) -> Result<Self> {
@@ -212,23 +206,47 @@ impl Grid {
         Grid::own(ffi::sum_voxelwise(&self.raw, last)?)
     }
 
-    /// Writes a grid whose z are timesteps, whole or not at all.
-    pub(crate) fn write_vdb(&self, oldest: i32, steps: &[i32], path: &Path) -> Result<()> {
-        ffi::write_vdb(&self.raw, oldest, steps, bytes_of(path))
+    /// How many exact marks there are.
+    pub(crate) fn marks(&self) -> u64 {
+        ffi::marks(&self.raw)
+    }
+
+    /// The z of the slices that hold anything, ascending.
+    pub(crate) fn slices_in_use(&self) -> Result<Vec<i32>> {
+        Ok(ffi::slices_in_use(&self.raw)?)
+    }
+
+    /// The digest of a text and, after it, all voxels; `include/temporal_vdb/digest.h` says which.
+    pub(crate) fn digest(&self, text: &str) -> Result<u64> {
+        Ok(ffi::digest(&self.raw, text)?)
+    }
+
+    /// Writes the grid with metadata, whole or not at all.
+    pub(crate) fn write_vdb(&self, entries: &[(&str, String)], path: &Path) -> Result<()> {
+        let (keys, texts): (Vec<_>, Vec<_>) =
+            entries.iter().map(|(key, text)| (*key, &text[..])).unzip();
+        ffi::write_vdb(&self.raw, &keys, &texts, bytes_of(path))
             .map_err(|error| at_path(error, path))
     }
 
-    /// Reads layer `name`, "" for the only one. For files you trust.
-    pub(crate) fn read_vdb(path: &Path, name: &str, options: GridOptions) -> Result<GridFile> {
-        let mut file = ffi::read_vdb(bytes_of(path), name, options.threads(), options.spare_bytes)
-            .map_err(|error| at_path(error, path))?;
-        let (oldest, steps) = (ffi::file_oldest(&file), ffi::file_steps(&file).to_vec());
-        let raw = ffi::take_grid(file.pin_mut())?;
-        Ok(GridFile {
-            grid: Grid::own(raw)?,
-            oldest,
-            steps,
-        })
+    /// Reads a grid that has been checked.
+    pub(crate) fn read_vdb(checked: &VdbGrid, options: GridOptions) -> Result<Grid> {
+        let trees: Vec<_> = [Some(checked.deltas), checked.marks]
+            .into_iter()
+            .flatten()
+            .collect();
+        let (rows, cols) = checked.shape();
+        let raw = ffi::read_vdb(
+            bytes_of(checked.path()),
+            &trees,
+            checked.name(),
+            rows,
+            cols,
+            checked.last_z(),
+            options.threads(),
+            options.spare_bytes,
+        );
+        Grid::own(raw.map_err(|error| at_path(error, checked.path()))?)
     }
 }
 

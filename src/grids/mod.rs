@@ -12,5 +12,6 @@ mod timeline;
 mod zspan;
 
 pub use layer::Layer;
+pub(crate) use layer::Origin;
 pub use openvdb_storage::OpenVdbStorage;
 pub use storage_options::StorageOptions;

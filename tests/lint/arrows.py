@@ -23,6 +23,7 @@ FLOORS = {
         ["coding"],
         ["queries"],
         ["traits"],
+        ["vdb"],
         ["grids"],
         ["store/note", "store/options", "store/report"],
         ["store/database"],

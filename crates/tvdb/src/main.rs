@@ -42,7 +42,11 @@ Exit codes: 0 done, 1 failed, 2 wrong usage,
 
 fn main() -> ExitCode {
     temporal_vdb::freed_memory::return_early();
-    match run(&Cli::parse()) {
+    let cli = Cli::parse();
+    if let Some(ended) = cli.verb.run_alone() {
+        return ended;
+    }
+    match run(&cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => ending::report(&error),
     }

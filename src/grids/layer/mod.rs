@@ -1,5 +1,6 @@
 use std::num::NonZeroUsize;
 
+use crate::dtype::Dtype;
 use crate::error::Result;
 use crate::grids::StorageOptions;
 use crate::grids::grid::Grid;
@@ -30,6 +31,16 @@ pub struct Layer {
     retention: Retention,
     on_closed: Option<OnClosed>,
     threads: Option<NonZeroUsize>,
+    /// Of what it has been made, until it is written to: what is written then need not be of that type,
+    /// nor leave alone what a vector's last row has after its end.
+    origin: Option<Origin>,
+}
+
+/// The tensor that a layer's matrix is made of.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: Vec<usize>,
 }
 
 /// Who is told of a step that has been closed, and how many weights it changed.
@@ -52,6 +63,7 @@ impl Layer {
             retention: Retention::default(),
             on_closed: None,
             threads: options.threads,
+            origin: None,
         }
     }
 
@@ -63,6 +75,7 @@ impl Layer {
     /// A layer that begins with the state of some step, and goes on with the changes of later ones.
     pub(crate) fn from_history(
         name: &str,
+        origin: Origin,
         shape: (i32, i32),
         (oldest, base): (i32, &[f32]),
         slices: &[(usize, Delta)],
@@ -91,6 +104,7 @@ impl Layer {
         for (step, delta) in slices {
             layer.store_changes(*step, delta)?;
         }
+        layer.origin = Some(origin);
         Ok(layer)
     }
 

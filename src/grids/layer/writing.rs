@@ -28,7 +28,9 @@ impl Layer {
             .iter()
             .map(|((row, col), &value)| Voxel { row, col, value })
             .collect();
-        self.grid.insert_base(&voxels)
+        self.grid.insert_base(&voxels)?;
+        self.origin = None;
+        Ok(())
     }
 
     /// Stores the changes of step `t`, which is closed at once, as is one that was open. Errors:
@@ -52,6 +54,7 @@ impl Layer {
             self.timeline.fold_until(last);
         }
         self.timeline.push(step);
+        self.origin = None;
         Ok(())
     }
 

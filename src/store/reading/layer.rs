@@ -10,7 +10,7 @@ use super::walk::Seen;
 use super::weights::WeightBits;
 use crate::coding::{Coder, Element, TileSet, by_width};
 use crate::error::Result;
-use crate::grids::{Layer, StorageOptions};
+use crate::grids::{Layer, Origin, StorageOptions};
 use crate::host::vec_with_room;
 use crate::store::index::LayerKey;
 use crate::values::{Delta, DenseWeights, Region, Voxel, check_inside, dense_len};
@@ -122,8 +122,13 @@ impl Sources {
             let whole = Region::new(0..shape.0, 0..shape.1);
             let base = by_width!(row.dtype, E => dense_region::<E>(reader, begin, whole, shape)?);
             let slices = deltas(reader, begin + 1..end + 1)?;
+            let origin = Origin {
+                dtype: row.dtype,
+                shape: row.shape.clone(),
+            };
             Layer::from_history(
                 &row.name,
+                origin,
                 shape,
                 (reader.layer.steps[begin], &base),
                 &slices,

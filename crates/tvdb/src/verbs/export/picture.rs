@@ -1,5 +1,6 @@
 //! Volumes to look at.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -7,7 +8,7 @@ use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use temporal_vdb::{
-    StoredLayer, TemporalStore, Volume, VolumeExport, VolumeLayer, VolumeOrder, VolumePool,
+    LayerInfo, TemporalStore, Volume, VolumeExport, VolumeLayer, VolumeOrder, VolumePool,
     VolumeScale, VolumeUp, VolumeValue,
 };
 
@@ -16,6 +17,7 @@ use crate::screen::failure::with_hint;
 use crate::screen::numbers::{bytes, counted, grouped};
 use crate::screen::output;
 use crate::screen::progress::Progress;
+use crate::verbs::activity::no_weights;
 
 /// How a picture is made.
 #[derive(Args)]
@@ -139,16 +141,24 @@ impl FromStr for Pool {
 
 const HINT: &str = "name the volume to write: -o volume.vdb";
 
-/// Writes a volume, or one for each step.
+/// Writes a volume, or one for each step, of the layers that are matrices.
 pub(super) async fn run(
-    options: &Options,
-    (store, path): (&TemporalStore, &Path),
-    layers: &[StoredLayer],
-    times: std::ops::RangeInclusive<usize>,
-    out: &PathBuf,
+    store: &TemporalStore,
+    all: &super::Options,
+    layers: &[LayerInfo],
+    times: RangeInclusive<usize>,
     json: bool,
 ) -> Result<()> {
+    let (options, path, out) = (&all.picture, &all.store, &all.out);
     refuse_store(path, out, HINT)?;
+    let matrices = layers.iter().filter(|layer| layer.matrix.is_some());
+    let mut shown = Vec::new();
+    for layer in matrices {
+        shown.push(store.layer(&layer.name).await?);
+    }
+    if shown.is_empty() {
+        return Err(no_weights());
+    }
     let mut export = VolumeExport::new()
         .scale(options.scale.0)
         .gamma(options.gamma)
@@ -187,7 +197,7 @@ pub(super) async fn run(
     let progress = Progress::new(0);
     progress.doing("reading");
     let library = progress.of_library();
-    let shown: Vec<&dyn VolumeLayer> = layers.iter().map(|own| own as &dyn VolumeLayer).collect();
+    let shown: Vec<&dyn VolumeLayer> = shown.iter().map(|own| own as &dyn VolumeLayer).collect();
     let written = match options.frames {
         true => export.write_frames(&shown, out, &library).await,
         false => export.write(&shown, out, &library).await,

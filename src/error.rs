@@ -419,7 +419,7 @@ pub enum Error {
     },
     /// A volume of layers that did not move, or by nothing that could be seen.
     #[error(
-        "there is nothing to show: no weight of {layers} layers moved from step {from} to {to}"
+        "there is nothing to show: no weight moved from step {from} to {to} (layers asked for: {layers})"
     )]
     NothingMoves {
         /// How many layers were asked for.

@@ -30,3 +30,4 @@ mod tools;
 mod traces;
 mod type_promises;
 mod vdb_files;
+mod volumes;

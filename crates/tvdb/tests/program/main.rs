@@ -9,6 +9,7 @@ mod input;
 mod log;
 mod moving;
 mod options;
+mod picture;
 mod plot;
 mod prune;
 mod refusals;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use temporal_vdb::{Layer, StorageOptions, VdbGrid};
 use tokio::io::AsyncReadExt;
@@ -55,7 +55,10 @@ pub(crate) fn read_alone(options: &ReadOptions) -> ExitCode {
 fn limit(options: &ReadOptions) -> Result<()> {
     // Whoever waits for it may be killed.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    let most = |resource, most| {
+    let most = |resource, most: u64| {
+        let most = getrlimit(resource)
+            .maximum
+            .map_or(most, |known| known.min(most));
         let limit = Rlimit {
             current: Some(most),
             maximum: Some(most),

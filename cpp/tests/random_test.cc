@@ -76,8 +76,9 @@ public:
         const std::string& name = twin_->grid.name();
         std::vector<TreeBytes> trees = {places.of(name)};
         if (places.count() > 1) trees.push_back(places.of(name + ".exact"));
-        auto back = read_vdb(path, trees, name, twin_->grid.rows(), twin_->grid.cols(), last_z,
-                             twin_->grid.workers().threads());
+        auto back =
+            read_vdb(path, trees, name, Extent{twin_->grid.rows(), twin_->grid.cols(), last_z},
+                     twin_->grid.workers().threads());
         CHECK(digest(back, "") == digest(twin_->grid, ""));
         const Model before = twin_->model;
         twin_ = std::make_unique<Twin>(std::move(back));

@@ -39,7 +39,7 @@ TemporalGrid some_layer(const std::string& name, int threads = 1) {
 TemporalGrid read(const std::string& path, const std::string& name, int threads) {
     const Places places(path);
     const std::vector<TreeBytes> trees = {places.of(name), places.of(name + ".exact")};
-    return read_vdb(path, trees, name, 300, 150, last_z, threads);
+    return read_vdb(path, trees, name, Extent{300, 150, last_z}, threads);
 }
 
 /// No file may grow beyond a limit, as on a full disk.
@@ -101,20 +101,21 @@ TEST_CASE("a tree is read without the rest of its file") {
         << "?" << bytes.substr(tree.begin, tree.end - tree.begin) << "?";
     const TreeBytes moved{1, 1 + tree.end - tree.begin, tree.compression, false};
     const TemporalGrid back =
-        read_vdb(alone, std::vector<TreeBytes>{moved}, "layer", 300, 150, last_z, 1);
+        read_vdb(alone, std::vector<TreeBytes>{moved}, "layer", Extent{300, 150, last_z}, 1);
     CHECK(difference(walk_voxels(&back.deltas()), walk_voxels(&grid.deltas())) == "");
     // Not one byte further.
     for (const std::uint64_t cut : {1, 100, 5000}) {
         CAPTURE(cut);
         const TreeBytes shorter{moved.begin, moved.end - cut, moved.compression, false};
         const auto error = error_of([&] {
-            read_vdb(alone, std::vector<TreeBytes>{shorter}, "layer", 300, 150, last_z, 1);
+            read_vdb(alone, std::vector<TreeBytes>{shorter}, "layer", Extent{300, 150, last_z}, 1);
         });
         REQUIRE(error);
         CHECK(error->code() == ErrorCode::not_a_layer);
     }
     const auto missing = error_of([&] {
-        read_vdb(folder.path("missing"), std::vector<TreeBytes>{moved}, "layer", 1, 1, 0, 1);
+        read_vdb(folder.path("missing"), std::vector<TreeBytes>{moved}, "layer", Extent{1, 1, 0},
+                 1);
     });
     REQUIRE(missing);
     CHECK(missing->os_error() == ENOENT);

@@ -207,6 +207,10 @@ fn what_does_not_fit_changes_nothing() {
     );
     folder.fails(2, &["import", "v/fc1.weight.vdb", "v/fc2.weight.vdb"]);
     folder.refuses(&["import", "v/none.vdb", "new.tvdb"], &["v/none.vdb"]);
+    folder.write("new.tvdb-wal", "what a run has left");
+    let beside = ["import", "v/fc1.weight.vdb", "new.tvdb"];
+    folder.refuses(&beside, &["new.tvdb-wal is there, and its store is not"]);
+    fs::remove_file(folder.path("new.tvdb-wal")).unwrap();
     folder.refuses(&["import", "run.tvdb", "new.tvdb"], &["it is no .vdb file"]);
     folder.refuses(&["import", "v/fc1.weight.vdb", "none/new.tvdb"], &["none"]);
     assert_eq!(folder.json(&["log", "run.tvdb"]), before);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <temporal_vdb/baseline.h>
 
+#include <openvdb/io/File.h>
+
 namespace temporal_vdb {
 
 void set_voxelwise(TemporalGrid& grid, std::int32_t z, Span<const Voxel> voxels) {
@@ -21,6 +23,10 @@ TemporalGrid sum_voxelwise(const TemporalGrid& grid, std::int32_t last) {
         accessor.setValue(weight, accessor.getValue(weight) + *voxel);
     }
     return sum;
+}
+
+void write_plainly(const TemporalGrid& grid, const std::string& path) {
+    openvdb::io::File(path).write(openvdb::GridCPtrVec{grid.deltas_grid()});
 }
 
 }  // namespace temporal_vdb

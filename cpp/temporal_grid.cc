@@ -26,6 +26,9 @@ std::string text(const openvdb::Coord& xyz) {
            std::to_string(xyz.z()) + ")";
 }
 
+/// The most voxels that active tiles of a tree may stand for: they take 300 MB.
+constexpr openvdb::Index64 max_tile_voxels = openvdb::Index64{1} << 26;
+
 /// What the voxels of a tree mean.
 enum class Content { deltas, marks };
 
@@ -71,6 +74,12 @@ Tree::Ptr normalize(Tree& tree, Content what, const std::string& name, std::int3
                    " rows, " + std::to_string(cols) + " columns and step " +
                    std::to_string(z_limit));
         }
+    }
+    // A tile of a few bytes can stand for 4096^3 voxels.
+    const auto in_tiles = tree.activeVoxelCount() - tree.activeLeafVoxelCount();
+    if (in_tiles > max_tile_voxels) {
+        refuse("has tiles that stand for " + std::to_string(in_tiles) + " voxels, and " +
+               std::to_string(max_tile_voxels) + " is the most that is taken over");
     }
     tree.voxelizeActiveTiles(/*threaded=*/false);
     const auto nodes = lower_nodes(tree);

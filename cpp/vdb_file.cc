@@ -115,15 +115,15 @@ void write_vdb(const TemporalGrid& grid, const Entries& entries, const std::stri
 }
 
 TemporalGrid read_vdb(const std::string& path, Span<const TreeBytes> trees, const std::string& name,
-                      std::int32_t rows, std::int32_t cols, std::int32_t last_z, int threads,
-                      std::size_t spare_bytes) {
+                      Extent extent, int threads, std::size_t spare_bytes) {
     openvdb::initialize();
     if (trees.size < 1 || trees.size > 2) {
         throw Error(ErrorCode::invalid_argument, "a layer has one tree or two");
     }
     const auto deltas = read_tree(path, trees[0]);
     const auto exact = trees.size > 1 ? read_tree(path, trees[1]) : nullptr;
-    return TemporalGrid(deltas, exact, name, rows, cols, last_z, threads, spare_bytes);
+    return TemporalGrid(deltas, exact, name, extent.rows, extent.cols, extent.last_z, threads,
+                        spare_bytes);
 }
 
 }  // namespace temporal_vdb

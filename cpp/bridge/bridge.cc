@@ -23,6 +23,7 @@ static_assert(sizeof(Figures) == 64 && offsetof(Figures, leaves) == 24 &&
 static_assert(sizeof(FloatSpan) == 16 && offsetof(FloatSpan, size) == 8);
 static_assert(sizeof(TreeBytes) == 24 && offsetof(TreeBytes, compression) == 16 &&
               offsetof(TreeBytes, half) == 20);
+static_assert(sizeof(Extent) == 12 && offsetof(Extent, last_z) == 8);
 
 namespace bridge {
 
@@ -179,10 +180,10 @@ void write_vdb(const TemporalGrid& grid, rust::Slice<const rust::Str> keys,
 
 std::unique_ptr<TemporalGrid> read_vdb(rust::Slice<const std::uint8_t> path,
                                        rust::Slice<const TreeBytes> trees, rust::Str name,
-                                       std::int32_t rows, std::int32_t cols, std::int32_t last_z,
-                                       std::int32_t threads, std::size_t spare_bytes) {
+                                       Extent extent, std::int32_t threads,
+                                       std::size_t spare_bytes) {
     return std::make_unique<TemporalGrid>(temporal_vdb::read_vdb(
-        path_of(path), span(trees), std::string(name), rows, cols, last_z, threads, spare_bytes));
+        path_of(path), span(trees), std::string(name), extent, threads, spare_bytes));
 }
 
 void set_voxelwise(TemporalGrid& grid, std::int32_t z, rust::Slice<const Voxel> voxels) {
@@ -191,6 +192,10 @@ void set_voxelwise(TemporalGrid& grid, std::int32_t z, rust::Slice<const Voxel> 
 
 std::unique_ptr<TemporalGrid> sum_voxelwise(const TemporalGrid& grid, std::int32_t last) {
     return std::make_unique<TemporalGrid>(temporal_vdb::sum_voxelwise(grid, last));
+}
+
+void write_plainly(const TemporalGrid& grid, rust::Slice<const std::uint8_t> path) {
+    temporal_vdb::write_plainly(grid, path_of(path));
 }
 
 void throw_exception(std::int32_t which) {

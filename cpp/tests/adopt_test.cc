@@ -86,6 +86,16 @@ TEST_CASE("a tile of a whole lower node becomes voxels") {
     CHECK(figures(grid).base_voxels == 128 * 128);
 }
 
+// One tile, of 794 bytes in a file, became 134 million leaves.
+TEST_CASE("tiles are counted before they become voxels") {
+    const auto huge = foreign();
+    huge->tree().addTile(3, {0, 0, 0}, 0.5f, true);
+    const auto error = error_of([&] { adopt(huge, nullptr, 4096, 4096, 4095); });
+    REQUIRE(error);
+    CHECK(error->code() == ErrorCode::not_a_layer);
+    CHECK(std::string(error->what()).find("68719476736 voxels") != std::string::npos);
+}
+
 TEST_CASE("what is inactive holds 0 afterwards, and what is empty is gone") {
     for (const int threads : thread_counts()) {
         CAPTURE(threads);

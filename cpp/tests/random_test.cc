@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "folder.h"
+#include "places.h"
 #include "twin.h"
 
+#include <temporal_vdb/digest.h>
 #include <temporal_vdb/vdb_file.h>
 
 #include <algorithm>
@@ -69,13 +71,17 @@ public:
     void reopen(const Folder& folder) {
         if (slots_ > 0) return;  // a file's z are times, in order
         const auto path = folder.path("layer.vdb");
-        write_vdb(twin_->grid, 0, zs_, path);
-        auto file = read_vdb(path, "", twin_->grid.workers().threads());
-        CHECK(file.steps == zs_);
-        CHECK(file.grid.rows() == twin_->grid.rows());
-        CHECK(file.grid.cols() == twin_->grid.cols());
+        write_vdb(twin_->grid, {}, path);
+        const Places places(path);
+        const std::string& name = twin_->grid.name();
+        std::vector<TreeBytes> trees = {places.of(name)};
+        if (places.count() > 1) trees.push_back(places.of(name + ".exact"));
+        auto back =
+            read_vdb(path, trees, name, Extent{twin_->grid.rows(), twin_->grid.cols(), last_z},
+                     twin_->grid.workers().threads());
+        CHECK(digest(back, "") == digest(twin_->grid, ""));
         const Model before = twin_->model;
-        twin_ = std::make_unique<Twin>(std::move(file.grid));
+        twin_ = std::make_unique<Twin>(std::move(back));
         CHECK(difference(twin_->model.deltas, before.deltas) == "");
         CHECK(difference(twin_->model.marks, before.marks) == "");
     }

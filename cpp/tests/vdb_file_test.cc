@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include "folder.h"
+#include "places.h"
 #include "twin.h"
 
+#include <temporal_vdb/digest.h>
 #include <temporal_vdb/vdb_file.h>
 
 #include <openvdb/io/File.h>
@@ -24,17 +26,20 @@ std::string bytes_of(const std::string& path) {
 }
 
 /// A layer named `name` with marks, odd values, and steps with gaps.
-const std::vector<std::int32_t> some_steps = {6, 7, 8, 10, 300, 5000, last_z};
-
 TemporalGrid some_layer(const std::string& name, int threads = 1) {
     Random random(81);
     TemporalGrid grid(name, 300, 150, threads);
     insert_base(grid, random.values(300, 150, 300));
-    for (const std::int32_t z : some_steps) {
-        if (z == 8) continue;  // a step without changes is a step
+    for (const std::int32_t z : {6, 7, 10, 300, 5000, last_z}) {
         insert_slice(grid, {}, z, random.deltas(300, 150, 200), random.values(300, 150, 20));
     }
     return grid;
+}
+
+TemporalGrid read(const std::string& path, const std::string& name, int threads) {
+    const Places places(path);
+    const std::vector<TreeBytes> trees = {places.of(name), places.of(name + ".exact")};
+    return read_vdb(path, trees, name, Extent{300, 150, last_z}, threads);
 }
 
 /// No file may grow beyond a limit, as on a full disk.
@@ -68,51 +73,59 @@ TEST_CASE("a layer comes back as it was written") {
             CAPTURE(name);
             const auto path = folder.path("layer.vdb");
             const Twin written(some_layer(name, threads));
-            write_vdb(written.grid, 5, some_steps, path);
+            write_vdb(written.grid, {}, path);
             CHECK(folder.names() == std::set<std::string>{"layer.vdb"});
             written.check();  // writing changes nothing
-            for (const std::string& asked : {std::string(), name}) {
-                LayerFile file = read_vdb(path, asked, threads);
-                CHECK(file.oldest == 5);
-                CHECK(file.steps == some_steps);
-                CHECK(file.grid.name() == name);
-                CHECK(file.grid.rows() == 300);
-                CHECK(file.grid.cols() == 150);
-                Twin read(std::move(file.grid));
-                CHECK(difference(read.model.deltas, written.model.deltas) == "");
-                CHECK(difference(read.model.marks, written.model.marks) == "");
-                read.check_states({{6, last_z}});
-            }
+            TemporalGrid back = read(path, name, threads);
+            CHECK(back.name() == name);
+            CHECK(digest(back, "text") == digest(written.grid, "text"));
+            CHECK(slices_in_use(back) == std::vector<std::int32_t>{6, 7, 10, 300, 5000, last_z});
+            Twin read(std::move(back));
+            CHECK(difference(read.model.deltas, written.model.deltas) == "");
+            CHECK(difference(read.model.marks, written.model.marks) == "");
+            read.check_states({{6, last_z}});
         }
     }
 }
 
-TEST_CASE("lists of steps come back") {
+TEST_CASE("a tree is read without the rest of its file") {
     const Folder folder;
     const auto path = folder.path("layer.vdb");
-    std::vector<std::int32_t> many;
-    for (std::int32_t step = 1; step <= 1000; step += 1 + step % 3) many.push_back(step);
-    const std::vector<std::vector<std::int32_t>> lists = {
-        {}, {1}, {1, 2}, {1, 3}, {1, 2, 3, 5, 7, 8}, {4, 6, 8}, {last_z - 1, last_z}, many};
-    for (const auto& steps : lists) {
-        CAPTURE(steps.size());
-        const TemporalGrid grid("layer", 3, 3, 1);  // no voxel at all
-        write_vdb(grid, 0, steps, path);
-        const LayerFile file = read_vdb(path, "layer", 1);
-        CHECK(file.steps == steps);
-        CHECK(file.oldest == 0);
-        CHECK(file.grid.exact() == nullptr);
-        check_invariants(file.grid);
+    const TemporalGrid grid = some_layer("layer");
+    write_vdb(grid, {}, path);
+    const Places places(path);
+    const TreeBytes tree = places.of("layer");
+    std::string bytes = bytes_of(path);
+    const auto alone = folder.path("alone");
+    std::ofstream(alone, std::ios::binary)
+        << "?" << bytes.substr(tree.begin, tree.end - tree.begin) << "?";
+    const TreeBytes moved{1, 1 + tree.end - tree.begin, tree.compression, false};
+    const TemporalGrid back =
+        read_vdb(alone, std::vector<TreeBytes>{moved}, "layer", Extent{300, 150, last_z}, 1);
+    CHECK(difference(walk_voxels(&back.deltas()), walk_voxels(&grid.deltas())) == "");
+    // Not one byte further.
+    for (const std::uint64_t cut : {1, 100, 5000}) {
+        CAPTURE(cut);
+        const TreeBytes shorter{moved.begin, moved.end - cut, moved.compression, false};
+        const auto error = error_of([&] {
+            read_vdb(alone, std::vector<TreeBytes>{shorter}, "layer", Extent{300, 150, last_z}, 1);
+        });
+        REQUIRE(error);
+        CHECK(error->code() == ErrorCode::not_a_layer);
     }
-    write_vdb(TemporalGrid("layer", 3, 3, 1), last_z - 1, std::vector<std::int32_t>{last_z}, path);
-    CHECK(read_vdb(path, "", 1).oldest == last_z - 1);
+    const auto missing = error_of([&] {
+        read_vdb(folder.path("missing"), std::vector<TreeBytes>{moved}, "layer", Extent{1, 1, 0},
+                 1);
+    });
+    REQUIRE(missing);
+    CHECK(missing->os_error() == ENOENT);
 }
 
 TEST_CASE("other programs find a layer's voxels and metadata") {
     const Folder folder;
     const auto path = folder.path("layer.vdb");
     const Twin twin(some_layer("layer"));
-    write_vdb(twin.grid, 5, some_steps, path);
+    write_vdb(twin.grid, {{"temporal_vdb_steps", "6-8"}, {"creator", "a test"}}, path);
 
     openvdb::io::File file(path);
     file.open();
@@ -121,15 +134,20 @@ TEST_CASE("other programs find a layer's voxels and metadata") {
     CHECK(file.getGrids()->size() == 2);
     const auto deltas = openvdb::gridPtrCast<openvdb::FloatGrid>(file.readGrid("layer"));
     REQUIRE(deltas);
-    CHECK(deltas->metaValue<std::int32_t>("temporal_vdb_format") == 1);
+    CHECK(deltas->metaValue<std::int32_t>("temporal_vdb_format") == 2);
     CHECK(deltas->metaValue<std::int32_t>("temporal_vdb_rows") == 300);
     CHECK(deltas->metaValue<std::int32_t>("temporal_vdb_cols") == 150);
-    CHECK(deltas->metaValue<std::int32_t>("temporal_vdb_oldest") == 5);
-    CHECK(deltas->metaValue<std::string>("temporal_vdb_steps") == "6-8,10,300,5000,2147483646");
+    CHECK(deltas->metaValue<openvdb::Int64>("temporal_vdb_marks") ==
+          static_cast<openvdb::Int64>(twin.model.marks.size()));
+    CHECK(deltas->metaValue<std::string>("temporal_vdb_steps") == "6-8");
+    CHECK(deltas->metaValue<std::string>("creator") == "a test");
     CHECK(difference(walk_voxels(&deltas->tree()), twin.model.deltas) == "");
     const auto exact = openvdb::gridPtrCast<openvdb::FloatGrid>(file.readGrid("layer.exact"));
     REQUIRE(exact);
     CHECK(difference(walk_voxels(&exact->tree()), twin.model.marks) == "");
+    CHECK(exact->metaValue<std::int32_t>("temporal_vdb_format") == 2);
+    CHECK(exact->metaValue<std::string>("temporal_vdb_part") == "marks");
+    CHECK(exact->metaValue<std::string>("creator") == "a test");
     // The layer itself has none of that: it is the file's.
     CHECK_FALSE((*twin.grid.deltas_grid())["temporal_vdb_format"]);
 }
@@ -137,7 +155,7 @@ TEST_CASE("other programs find a layer's voxels and metadata") {
 TEST_CASE("whatever OpenVDB writes it, the file is of the format that all since 10 know") {
     const Folder folder;
     const auto path = folder.path("layer.vdb");
-    write_vdb(some_layer("layer"), 5, some_steps, path);
+    write_vdb(some_layer("layer"), {}, path);
     std::ifstream in(path, std::ios::binary);
     std::int64_t magic = 0;
     std::uint32_t format = 0;
@@ -152,7 +170,7 @@ TEST_CASE("without marks there is no companion grid") {
     const auto path = folder.path("layer.vdb");
     TemporalGrid grid("layer", 3, 3, 1);
     insert_slice(grid, {}, 1, std::vector<Voxel>{{0, 0, 1.0f}}, {});
-    write_vdb(grid, 0, std::vector<std::int32_t>{1}, path);
+    write_vdb(grid, {}, path);
     openvdb::io::File file(path);
     file.open();
     CHECK(file.getGrids()->size() == 1);
@@ -162,9 +180,9 @@ TEST_CASE("a file is replaced") {
     const Folder folder;
     const auto path = folder.path("layer.vdb");
     std::ofstream(path) << "something else";
-    write_vdb(some_layer("layer"), 5, some_steps, path);
-    write_vdb(TemporalGrid("other", 1, 1, 1), 0, {}, path);
-    CHECK(read_vdb(path, "", 1).grid.name() == "other");
+    write_vdb(some_layer("layer"), {}, path);
+    write_vdb(TemporalGrid("other", 1, 1, 1), {}, path);
+    CHECK(Places(path).of("other").begin > 0);
     CHECK(folder.names() == std::set<std::string>{"layer.vdb"});
 }
 
@@ -172,7 +190,7 @@ TEST_CASE("a file in the working folder") {
     const Folder folder;
     const auto before = std::filesystem::current_path();
     std::filesystem::current_path(folder.path("."));
-    const auto error = error_of([&] { write_vdb(some_layer("layer"), 5, some_steps, "here.vdb"); });
+    const auto error = error_of([&] { write_vdb(some_layer("layer"), {}, "here.vdb"); });
     const auto names = folder.names();
     std::filesystem::current_path(before);
     CHECK_FALSE(error);
@@ -184,7 +202,7 @@ TEST_CASE("where a file cannot be written, the error says so and nothing is left
     const TemporalGrid grid = some_layer("layer");
     const auto refused = [&](const std::string& path, int os_error) {
         CAPTURE(path);
-        const auto error = error_of([&] { write_vdb(grid, 5, some_steps, path); });
+        const auto error = error_of([&] { write_vdb(grid, {}, path); });
         REQUIRE(error);
         CHECK(error->code() == ErrorCode::io);
         CHECK(error->os_error() == os_error);
@@ -202,10 +220,10 @@ TEST_CASE("a full disk leaves the old file as it was") {
     const Folder folder;
     const auto path = folder.path("layer.vdb");
     const TemporalGrid grid = some_layer("layer");
-    write_vdb(TemporalGrid("old", 1, 1, 1), 0, {}, path);
+    write_vdb(TemporalGrid("old", 1, 1, 1), {}, path);
     const std::string before = bytes_of(path);
     const auto whole = folder.path("whole.vdb");
-    write_vdb(grid, 5, some_steps, whole);
+    write_vdb(grid, {}, whole);
     const auto size = std::filesystem::file_size(whole);
     std::filesystem::remove(whole);
     // At once, in the header, in the middle, at the last byte.
@@ -215,7 +233,7 @@ TEST_CASE("a full disk leaves the old file as it was") {
         std::optional<Error> error;
         {
             const FullDisk full(limit);
-            error = error_of([&] { write_vdb(grid, 5, some_steps, path); });
+            error = error_of([&] { write_vdb(grid, {}, path); });
         }
         REQUIRE(error);
         CHECK(error->code() == ErrorCode::io);
@@ -225,7 +243,7 @@ TEST_CASE("a full disk leaves the old file as it was") {
     }
     {
         const FullDisk full(size);
-        write_vdb(grid, 5, some_steps, path);
+        write_vdb(grid, {}, path);
     }
-    CHECK(read_vdb(path, "", 1).grid.name() == "layer");
+    CHECK(Places(path).of("layer").begin > 0);
 }

@@ -5,6 +5,8 @@
 #include <temporal_vdb/temporal_grid.h>
 #include <temporal_vdb/voxel.h>
 
+#include <string>
+
 namespace temporal_vdb {
 
 // The same work as OpenVDB's documentation shows it, voxel by voxel, on one thread: what the
@@ -15,5 +17,8 @@ void set_voxelwise(TemporalGrid& grid, std::int32_t z, Span<const Voxel> voxels)
 
 /// Walks the active voxels of slices 0..=last and adds each into a second grid at z = 0.
 TemporalGrid sum_voxelwise(const TemporalGrid& grid, std::int32_t last);
+
+/// Writes the deltas through io::File.
+void write_plainly(const TemporalGrid& grid, const std::string& path);
 
 }  // namespace temporal_vdb

@@ -76,11 +76,12 @@ void write_vdb(const TemporalGrid& grid, rust::Slice<const rust::Str> keys,
                rust::Slice<const rust::Str> texts, rust::Slice<const std::uint8_t> path);
 std::unique_ptr<TemporalGrid> read_vdb(rust::Slice<const std::uint8_t> path,
                                        rust::Slice<const TreeBytes> trees, rust::Str name,
-                                       std::int32_t rows, std::int32_t cols, std::int32_t last_z,
-                                       std::int32_t threads, std::size_t spare_bytes);
+                                       Extent extent, std::int32_t threads,
+                                       std::size_t spare_bytes);
 
 void set_voxelwise(TemporalGrid& grid, std::int32_t z, rust::Slice<const Voxel> voxels);
 std::unique_ptr<TemporalGrid> sum_voxelwise(const TemporalGrid& grid, std::int32_t last);
+void write_plainly(const TemporalGrid& grid, rust::Slice<const std::uint8_t> path);
 
 void throw_exception(std::int32_t which);
 

@@ -36,11 +36,17 @@ struct TreeBytes {
     bool half;
 };
 
-/// Reads a layer of rows x cols, whose largest z is at most `last_z`, from trees that have been
-/// checked: that of the deltas, and that of the marks if there is one. Nothing else of the file is
-/// looked at. Errors: io, not_a_layer.
+/// How far a layer may reach.
+struct Extent {
+    std::int32_t rows;
+    std::int32_t cols;
+    std::int32_t last_z;
+};
+
+/// Reads a layer from trees that have been checked: that of the deltas, and that of the marks if
+/// there is one. Nothing else of the file is looked at. Errors: io, not_a_layer.
 TemporalGrid read_vdb(const std::string& path, Span<const TreeBytes> trees, const std::string& name,
-                      std::int32_t rows, std::int32_t cols, std::int32_t last_z, int threads,
+                      Extent extent, int threads,
                       std::size_t spare_bytes = TemporalGrid::default_spare_bytes);
 
 }  // namespace temporal_vdb

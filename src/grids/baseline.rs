@@ -1,6 +1,8 @@
 //! The plain way to use a FloatGrid, voxel by voxel as OpenVDB's documentation shows it, so that
 //! benchmarks have something to compare with. No part of the public interface.
 
+use std::path::Path;
+
 use super::grid::{Grid, GridOptions};
 use crate::error::Result;
 use crate::values::{Region, SparseWeights, Voxel};
@@ -32,6 +34,11 @@ impl VoxelwiseGrid {
         Ok(VoxelwiseGrid {
             grid: self.grid.sum_voxelwise(last)?,
         })
+    }
+
+    /// Writes the grid through OpenVDB's own `io::File`.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        self.grid.write_plainly(path)
     }
 
     /// The voxels at z = 0, to check a sum with.

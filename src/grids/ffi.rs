@@ -6,7 +6,7 @@ use cxx::{ExternType, kind, type_id};
 
 use super::zspan::{ZSpan, ZValue};
 use crate::values::{Figures, Region, Voxel};
-use crate::vdb::TreeBytes;
+use crate::vdb::{Extent, TreeBytes};
 
 #[cxx::bridge(namespace = "temporal_vdb::bridge")]
 mod bridge {
@@ -29,6 +29,8 @@ mod bridge {
         type FloatSpan = super::FloatSpan;
         #[namespace = "temporal_vdb"]
         type TreeBytes = crate::vdb::TreeBytes;
+        #[namespace = "temporal_vdb"]
+        type Extent = crate::vdb::Extent;
         #[namespace = "temporal_vdb"]
         type TemporalGrid;
         #[namespace = "temporal_vdb"]
@@ -118,15 +120,14 @@ mod bridge {
             path: &[u8],
             trees: &[TreeBytes],
             name: &str,
-            rows: i32,
-            cols: i32,
-            last_z: i32,
+            extent: Extent,
             threads: i32,
             spare_bytes: usize,
         ) -> Result<UniquePtr<TemporalGrid>>;
 
         fn set_voxelwise(grid: Pin<&mut TemporalGrid>, z: i32, voxels: &[Voxel]) -> Result<()>;
         fn sum_voxelwise(grid: &TemporalGrid, last: i32) -> Result<UniquePtr<TemporalGrid>>;
+        fn write_plainly(grid: &TemporalGrid, path: &[u8]) -> Result<()>;
 
         /// Throws one of what can be thrown, so that the way of errors itself is tested.
         #[allow(dead_code)] // for the tests below
@@ -183,6 +184,7 @@ same_layout!(Region, "temporal_vdb::Region", 16);
 same_layout!(Figures, "temporal_vdb::Figures", 64);
 same_layout!(FloatSpan, "temporal_vdb::FloatSpan", 16);
 same_layout!(TreeBytes, "temporal_vdb::TreeBytes", 24);
+same_layout!(Extent, "temporal_vdb::Extent", 12);
 
 // SAFETY: the grid owns all that it points to, and nothing in it is bound to a thread.
 unsafe impl Send for TemporalGrid {}

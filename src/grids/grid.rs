@@ -206,6 +206,11 @@ impl Grid {
         Grid::own(ffi::sum_voxelwise(&self.raw, last)?)
     }
 
+    /// What [`Grid::write_vdb`] does, as OpenVDB's documentation shows it; see `baseline.rs`.
+    pub(crate) fn write_plainly(&self, path: &Path) -> Result<()> {
+        ffi::write_plainly(&self.raw, bytes_of(path)).map_err(|error| at_path(error, path))
+    }
+
     /// How many exact marks there are.
     pub(crate) fn marks(&self) -> u64 {
         ffi::marks(&self.raw)
@@ -235,14 +240,11 @@ impl Grid {
             .into_iter()
             .flatten()
             .collect();
-        let (rows, cols) = checked.shape();
         let raw = ffi::read_vdb(
             bytes_of(checked.path()),
             &trees,
             checked.name(),
-            rows,
-            cols,
-            checked.last_z(),
+            checked.extent(),
             options.threads(),
             options.spare_bytes,
         );

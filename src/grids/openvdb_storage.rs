@@ -46,11 +46,15 @@ impl OpenVdbStorage {
         Ok(Layer::new(name, rows, cols, options)?.into())
     }
 
-    /// Reads a layer from a `.vdb`: `name`, or the only one where it is `None`. A file that knows
-    /// only z = 0 opens as a base without steps. With a ring, steps that it does not reach are
-    /// folded.
+    /// Reads a layer from a `.vdb`: grid `name`, or with `None` the only one that could be a layer. What
+    /// [`export_vdb`](Self::export_vdb) wrote comes back bit for bit, or not at all: it has a digest. Any
+    /// other float grid has its base at z = 0 and a step at each later z that holds a voxel; its shape is
+    /// its bounding box from (0, 0). With a ring, steps that it does not reach are folded.
     ///
-    /// For files you trust: OpenVDB does not check every bound while it reads damaged input.
+    /// OpenVDB's reader believes what it reads, so all counts, sizes and places are checked before
+    /// ([`VdbGrid`](crate::VdbGrid)), and it gets the bytes of the grid's tree alone. What is packed in
+    /// them it unpacks itself: a file that was made to harm belongs into a process of its own, as
+    /// `tvdb import` has one.
     ///
     /// Errors: `Io`, `NotALayer`.
     pub async fn open_vdb(
@@ -63,8 +67,8 @@ impl OpenVdbStorage {
         Ok(layer.into())
     }
 
-    /// Writes the layer as `.vdb` for Houdini and vdb_view, z being the timestep: grid `<name>`,
-    /// and `<name>.exact` where there are exact marks. Tags and the policy are not written; a step
+    /// Writes the layer as `.vdb` with all that is in it, z being the timestep: grid `<name>`, and
+    /// `<name>.exact` where there are exact marks. Tags and the policy are not written; a step
     /// that is still open is one like the others there. `path` has the old or the whole new file at
     /// any time, and a write that fails leaves the old one.
     ///

@@ -10,6 +10,16 @@ use crate::limits::MAX_STEP;
 /// The most voxels that tiles of a grid may stand for: they take 300 MB.
 const MOST_TILE_VOXELS: u64 = 1 << 26;
 
+/// How far a layer may reach.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(crate) struct Extent {
+    pub(crate) rows: i32,
+    pub(crate) cols: i32,
+    /// The largest z that a voxel may have.
+    pub(crate) last_z: i32,
+}
+
 /// A grid of a `.vdb` file that could be a layer: what there is to find out without making it. Every
 /// count, size and place in the file has been checked against its bytes; what is packed has not been
 /// unpacked.
@@ -17,8 +27,7 @@ const MOST_TILE_VOXELS: u64 = 1 << 26;
 pub struct VdbGrid {
     path: PathBuf,
     name: String,
-    shape: (i32, i32),
-    last_z: i32,
+    extent: Extent,
     voxels: u64,
     memory_bytes: u64,
     pub(crate) deltas: TreeBytes,
@@ -45,8 +54,7 @@ impl VdbGrid {
         check_whole(&archive.source, &name, &tree)?;
         let mut grid = VdbGrid {
             path: path.to_owned(),
-            shape: (0, 0),
-            last_z: 0,
+            extent: Extent::default(),
             voxels: tree.voxels + tree.tile_voxels,
             memory_bytes: tree.memory_bytes(),
             deltas,
@@ -55,14 +63,17 @@ impl VdbGrid {
             name,
         };
         let Some((form, _)) = &grid.form else {
-            (grid.shape, grid.last_z) = bounds(&archive.source, &grid.name, &tree)?;
+            grid.extent = bounds(&archive.source, &grid.name, &tree)?;
             return Ok(grid);
         };
-        grid.shape = (form.rows, form.cols);
-        grid.last_z = match form.steps.last() {
-            None => 0,
-            Some(_) if form.ordinal => form.steps.len() as i32,
-            Some(last) => *last,
+        grid.extent = Extent {
+            rows: form.rows,
+            cols: form.cols,
+            last_z: match form.steps.last() {
+                None => 0,
+                Some(_) if form.ordinal => form.steps.len() as i32,
+                Some(last) => *last,
+            },
         };
         if form.marks > 0 {
             let companion = companion(&archive, &grid.name, form.marks)?;
@@ -93,7 +104,7 @@ impl VdbGrid {
 
     /// Rows and columns: what a layer says, or where the voxels of another grid end.
     pub fn shape(&self) -> (i32, i32) {
-        self.shape
+        (self.extent.rows, self.extent.cols)
     }
 
     /// Active voxels, exact marks among them, each tile counted as all that it stands for.
@@ -114,9 +125,9 @@ impl VdbGrid {
         self.memory_bytes
     }
 
-    /// The largest z that a voxel may have.
-    pub(crate) fn last_z(&self) -> i32 {
-        self.last_z
+    /// How far its voxels may reach.
+    pub(crate) fn extent(&self) -> Extent {
+        self.extent
     }
 
     /// What is wrong with the file.
@@ -301,8 +312,8 @@ fn check_whole(source: &Source, name: &str, tree: &Tree) -> Result<()> {
     Ok(())
 }
 
-/// Rows and columns of a grid that does not say them, and the last z.
-fn bounds(source: &Source, name: &str, tree: &Tree) -> Result<((i32, i32), i32)> {
+/// How far a grid reaches that does not say it.
+fn bounds(source: &Source, name: &str, tree: &Tree) -> Result<Extent> {
     let name = shown(name);
     let Some([(first_x, last_x), (first_y, last_y), (first_z, last_z)]) = tree.bounds else {
         return Err(source.refuse(format!("grid '{name}' holds no voxel and says no shape")));
@@ -316,11 +327,15 @@ fn bounds(source: &Source, name: &str, tree: &Tree) -> Result<((i32, i32), i32)>
         i32::try_from(last + 1)
             .map_err(|_| source.refuse(format!("grid '{name}' has more than 2^31 - 1 {what}")))
     };
-    let shape = (side(last_x, "rows")?, side(last_y, "columns")?);
+    let (rows, cols) = (side(last_x, "rows")?, side(last_y, "columns")?);
     if last_z > MAX_STEP as i64 {
         return Err(source.refuse(format!(
             "grid '{name}' has voxels at z = {last_z}, and steps end at {MAX_STEP}"
         )));
     }
-    Ok((shape, last_z as i32))
+    Ok(Extent {
+        rows,
+        cols,
+        last_z: last_z as i32,
+    })
 }

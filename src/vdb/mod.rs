@@ -13,5 +13,6 @@ mod transform;
 mod tree;
 
 pub(crate) use archive::TreeBytes;
+pub(crate) use checked::Extent;
 pub use checked::VdbGrid;
 pub(crate) use form::{CHANGES, Form, keys};

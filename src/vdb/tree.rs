@@ -85,6 +85,9 @@ pub(super) fn check(
     Ok(walk.tree)
 }
 
+/// A bit for each slot of a node.
+type Mask<const BYTES: usize> = Box<[u8; BYTES]>;
+
 struct Walk<'a> {
     source: &'a mut Source,
     name: &'a str,
@@ -147,10 +150,7 @@ impl Walk<'_> {
     }
 
     /// The masks of children and of active tiles of a node, and its values.
-    fn node<const BYTES: usize>(
-        &mut self,
-        slots: usize,
-    ) -> Result<(Box<[u8; BYTES]>, Box<[u8; BYTES]>)> {
+    fn node<const BYTES: usize>(&mut self, slots: usize) -> Result<(Mask<BYTES>, Mask<BYTES>)> {
         let what = "the masks of a node";
         let (mut children, mut active) = (Box::new([0; BYTES]), Box::new([0; BYTES]));
         self.source.fill(&mut children[..], what)?;

@@ -141,6 +141,25 @@ fn state(group: &mut BenchmarkGroup<'_, WallTime>, workload: &Workload) {
     );
 }
 
+/// A run to a file: with its digest, and on the disk; and as OpenVDB alone writes the same voxels.
+fn export(group: &mut BenchmarkGroup<'_, WallTime>, workload: &Workload) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.vdb");
+    let mut layer = empty_layer(workload);
+    store_all(&mut layer, workload);
+    group.bench_function("exact form", |bench| {
+        bench.iter(|| layer.export_vdb(&path).unwrap())
+    });
+    drop(layer);
+    let mut voxelwise = VoxelwiseGrid::new(workload.rows, workload.cols).unwrap();
+    for (i, delta) in workload.steps.iter().enumerate() {
+        voxelwise.set(i as i32 + 1, delta.deltas()).unwrap();
+    }
+    group.bench_function("io::File", |bench| {
+        bench.iter(|| voxelwise.write(&path).unwrap())
+    });
+}
+
 /// What is left of a run when one of every ten steps stays.
 fn prune(group: &mut BenchmarkGroup<'_, WallTime>, workload: &Workload) {
     let filled = || {
@@ -250,6 +269,10 @@ fn main() {
         let mut group = criterion.benchmark_group(format!("state, {}", workload.name));
         group.throughput(criterion::Throughput::Elements(workload.changes()));
         state(&mut group, &workload);
+        group.finish();
+        let mut group = criterion.benchmark_group(format!("export, {}", workload.name));
+        group.throughput(criterion::Throughput::Elements(workload.changes()));
+        export(&mut group, &workload);
         group.finish();
         let mut group = criterion.benchmark_group(format!("prune, {}", workload.name));
         group.throughput(criterion::Throughput::Elements(workload.changes()));

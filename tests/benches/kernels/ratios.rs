@@ -12,7 +12,7 @@ struct Pair {
     bar: Option<f64>,
 }
 
-const PAIRS: [Pair; 9] = [
+const PAIRS: [Pair; 10] = [
     Pair {
         group: "insert,",
         slow: "accessor",
@@ -54,6 +54,12 @@ const PAIRS: [Pair; 9] = [
         slow: "16 states, one by one",
         fast: "16 states, at once",
         bar: Some(2.0),
+    },
+    Pair {
+        group: "export,",
+        slow: "io::File",
+        fast: "exact form",
+        bar: Some(0.5),
     },
     Pair {
         group: "weights and",

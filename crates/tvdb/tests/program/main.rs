@@ -17,6 +17,7 @@ mod rollback;
 mod round_trip;
 mod tag;
 mod together;
+mod volumes;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

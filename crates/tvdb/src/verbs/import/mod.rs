@@ -120,9 +120,10 @@ async fn read(file: &Path, options: &Options) -> Result<Incoming> {
     let checked = background::run(move || Ok(VdbGrid::check(&path, grid.as_deref()))).await?;
     let checked = checked.map_err(explain)?;
     check_weights(&checked)?;
-    let mut spool = reading::spool(&checked).await?;
+    let folder = recording::folder_of(&options.store);
+    let mut spool = reading::spool(&checked, options.grid.as_deref(), folder).await?;
     let found = spool.header()?;
-    let mut layer = found.map_err(|why| with_hint(anyhow!("{why}"), HINT))?;
+    let mut layer = found.map_err(|why| anyhow!("{why}"))?;
     ensure!(
         layer.shape == checked.shape() && layer.steps <= checked.most_steps(),
         "{}: what was read is not what was found in it before",
@@ -136,8 +137,11 @@ async fn read(file: &Path, options: &Options) -> Result<Incoming> {
     if let Some(name) = &options.layer {
         layer.name.clone_from(name);
     }
-    if layer.name.is_empty() {
-        let error = anyhow!("{}: the grid has no name", file.display());
+    if layer.name.is_empty() || layer.name.contains(char::is_control) {
+        let error = anyhow!(
+            "{}: the grid has no name that a layer can have",
+            file.display()
+        );
         return Err(with_hint(error, "give the layer one: --layer NAME"));
     }
     Ok(Incoming {
@@ -148,8 +152,6 @@ async fn read(file: &Path, options: &Options) -> Result<Incoming> {
         spool,
     })
 }
-
-const HINT: &str = "`tvdb export --exact` writes files that can be read back; only float grids with x, y and z from 0 on can be layers";
 
 fn explain(error: temporal_vdb::Error) -> anyhow::Error {
     match error {

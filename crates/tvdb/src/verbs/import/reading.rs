@@ -1,7 +1,6 @@
 //! Reading a file in a process of its own. OpenVDB's reader, and what unpacks its chunks, believe much of
 //! what they read: where they crash, or go on and on, it is that process which ends.
 
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Seek, Write};
 use std::num::NonZeroUsize;
@@ -9,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use temporal_vdb::{Layer, StorageOptions, VdbGrid};
+use temporal_vdb::{Error, Layer, StorageOptions, VdbGrid};
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
@@ -33,7 +32,7 @@ pub(crate) struct ReadOptions {
 
     /// The grid's name
     #[arg(long)]
-    grid: String,
+    grid: Option<String>,
 
     /// The most bytes of address space
     #[arg(long)]
@@ -55,7 +54,10 @@ pub(crate) fn read_alone(options: &ReadOptions) -> ExitCode {
 fn limit(options: &ReadOptions) -> Result<()> {
     // Whoever waits for it may be killed.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    let most = |resource, most| {
+    let most = |resource, most: u64| {
+        let most = getrlimit(resource)
+            .maximum
+            .map_or(most, |known| known.min(most));
         let limit = Rlimit {
             current: Some(most),
             maximum: Some(most),
@@ -81,7 +83,10 @@ fn read(options: &ReadOptions) -> Result<()> {
         threads: Some(NonZeroUsize::MIN),
         ..StorageOptions::default()
     };
-    let layer = Layer::open_vdb(&options.file, Some(&options.grid), storage);
+    let layer = Layer::open_vdb(&options.file, options.grid.as_deref(), storage);
+    if let Err(Error::OutOfMemory) = layer {
+        bail!("out of memory");
+    }
     let mut out = BufWriter::with_capacity(1 << 16, io::stdout().lock());
     exchange::write(&mut out, &layer)?;
     out.flush()?;
@@ -93,12 +98,13 @@ fn read(options: &ReadOptions) -> Result<()> {
 /// A layer that has been read, and waits in a file without a name.
 pub(super) type Spool = Reader<BufReader<File>>;
 
-/// Reads a grid that has been checked, within limits that follow from what was counted.
+/// Reads a grid that has been checked, within limits that follow from what was counted: the one that was
+/// asked for, if any was. What was read waits in `folder`.
 ///
 /// # Errors
 ///
 /// If the file is damaged, whatever comes of that.
-pub(super) async fn spool(checked: &VdbGrid) -> Result<Spool> {
+pub(super) async fn spool(checked: &VdbGrid, asked: Option<&str>, folder: &Path) -> Result<Spool> {
     let path = checked.path();
     let size = path.metadata().map_or(0, |metadata| metadata.len());
     let voxels = checked.voxels();
@@ -107,12 +113,10 @@ pub(super) async fn spool(checked: &VdbGrid) -> Result<Spool> {
         .saturating_add(voxels.saturating_mul(32))
         .saturating_add(checked.most_steps().saturating_mul(32));
     let seconds = SECONDS + (checked.memory_bytes().saturating_add(size)) / SLOWEST;
-    let mut grid = OsString::from("--grid=");
-    grid.push(checked.name());
     let program = std::env::current_exe().context("cannot find the program itself")?;
     let mut child = Command::new(program)
         .arg(super::READ_VERB)
-        .arg(grid)
+        .args(asked.map(|name| format!("--grid={name}")))
         .arg(format!("--memory={memory}"))
         .arg(format!("--seconds={seconds}"))
         .arg("--")
@@ -126,7 +130,10 @@ pub(super) async fn spool(checked: &VdbGrid) -> Result<Spool> {
     let mut output = child.stdout.take().context("the process has no output")?;
 
     let most = exchange::most_bytes(voxels, checked.most_steps());
-    let mut file = BufWriter::new(tempfile::tempfile().context("cannot make a temporary file")?);
+    let mut file = BufWriter::new(
+        tempfile::tempfile_in(folder)
+            .with_context(|| format!("cannot write to the folder {}", folder.display()))?,
+    );
     let mut copied = 0;
     let transfer = async {
         let mut bytes = vec![0; 1 << 16];

@@ -41,6 +41,28 @@ pub(super) async fn record(
     Ok(store.stats().await?.file_bytes())
 }
 
+/// The folder that a file is in.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
+/// What a store that is gone has left behind would be taken for the new one's.
+fn check_alone(path: &Path) -> Result<()> {
+    for ending in ["-wal", "-journal"] {
+        let mut left = path.as_os_str().to_owned();
+        left.push(ending);
+        let left = PathBuf::from(left);
+        if left.exists() {
+            let error = anyhow!("{} is there, and its store is not", left.display());
+            return Err(with_hint(error, "move it away, or bring the store back"));
+        }
+    }
+    Ok(())
+}
+
 async fn record_anew(
     path: &Path,
     incoming: Vec<Incoming>,

@@ -32,11 +32,21 @@ pub(super) struct Options {
 
     /// What is shown as 1: layer, the 99.5th percentile of
     /// each layer's movements; model, that of all; or a number
-    #[arg(long, value_name = "layer|model|X", default_value = "layer")]
+    #[arg(
+        long,
+        value_name = "layer|model|X",
+        default_value = "layer",
+        allow_negative_numbers = true
+    )]
     scale: Scale,
 
     /// An exponent: below 1, small movements become brighter
-    #[arg(long, value_name = "X", default_value_t = 0.5)]
+    #[arg(
+        long,
+        value_name = "X",
+        default_value_t = 0.5,
+        allow_negative_numbers = true
+    )]
     gamma: f32,
 
     /// Rows and columns by how far they moved, or as in the
@@ -54,7 +64,12 @@ pub(super) struct Options {
     time_scale: Option<usize>,
 
     /// The longest edge, in units of the scene
-    #[arg(long, value_name = "UNITS", default_value_t = 2.0)]
+    #[arg(
+        long,
+        value_name = "UNITS",
+        default_value_t = 2.0,
+        allow_negative_numbers = true
+    )]
     size: f64,
 
     /// The axis that points upward: z in Blender, y in Houdini

@@ -63,8 +63,8 @@
 //   volumes/  pictures: how layers moved, as fog for Houdini and Blender
 //   store/    many layers in one durable file: recorded, read, sealed, pruned
 //   grids/    one layer in memory, in FloatGrids: the bridge to OpenVDB, and its safe owners
-//   traits/   what a layer can do, wherever it is kept
 //   vdb/      .vdb files, checked before OpenVDB reads them
+//   traits/   what a layer can do, wherever it is kept
 //   queries/  how weights moved, and which move together
 //   coding/   states and changes as bytes, and back
 //   detect/   what changed from one set of weights to the next

@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use super::archive::{Archive, Entry, TreeBytes};
 use super::form::{self, Form, Kind, MARKS_SUFFIX};
+use super::metadata::{NAME, Value};
 use super::source::Source;
 use super::tree::Tree;
 use crate::error::{Error, Result};
@@ -261,6 +262,14 @@ fn read_form(archive: &Archive, index: usize) -> Result<(Form, u64)> {
     let read = form::read(metadata)
         .map_err(|why| archive.source.refuse(format!("grid '{name}' {why}")))?;
     check_not_half(archive, index)?;
+    if let Some(Value::Text(other)) = metadata.get(NAME)
+        && *other != entry.name
+    {
+        return Err(archive.source.refuse(format!(
+            "the file is damaged: grid '{name}' is named '{}' too",
+            shown(other)
+        )));
+    }
     Ok(read)
 }
 

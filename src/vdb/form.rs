@@ -97,12 +97,11 @@ impl Kind {
         if matches!(metadata.get(keys::PICTURE), Some(Value::Int(set)) if *set != 0) {
             return Kind::Picture;
         }
-        match metadata.get(keys::FORMAT) {
-            None | Some(Value::Int(0)) => Kind::Plain,
-            Some(Value::Text(text)) if text.is_empty() => Kind::Plain,
-            _ if matches!(metadata.get(keys::PART), Some(Value::Text(part)) if part == MARKS_PART) => {
-                Kind::Marks
-            }
+        if !metadata.has_ours() {
+            return Kind::Plain;
+        }
+        match metadata.get(keys::PART) {
+            Some(Value::Text(part)) if part == MARKS_PART => Kind::Marks,
             _ => Kind::Layer,
         }
     }

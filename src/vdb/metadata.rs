@@ -21,6 +21,9 @@ pub(super) enum Value {
 /// What our keys begin with.
 const OURS: &str = "temporal_vdb_";
 
+/// The key of a grid's name, which stands in the list of grids too.
+pub(super) const NAME: &str = "name";
+
 impl Metadata {
     /// Reads a map: each entry has a name, the name of its type, a size, and so many bytes.
     pub(super) fn read(source: &mut Source, what: &str) -> Result<Self> {
@@ -31,7 +34,7 @@ impl Metadata {
             let name = source.text(what)?;
             let type_name = source.text(what)?;
             let size = u64::from(source.u32(what)?);
-            if !name.starts_with(OURS) && !name.starts_with("is_") {
+            if !name.starts_with(OURS) && !name.starts_with("is_") && name != NAME {
                 source.skip(size, what)?;
                 continue;
             }
@@ -55,6 +58,17 @@ impl Metadata {
 
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
         self.entries.get(key)
+    }
+
+    /// Whether any of our keys has a value that is not 0 or empty.
+    pub(super) fn has_ours(&self) -> bool {
+        let ours = self.entries.iter().filter(|(key, _)| key.starts_with(OURS));
+        ours.into_iter().any(|(_, value)| match value {
+            Value::Bool(set) => *set,
+            Value::Int(number) => *number != 0,
+            Value::Text(text) => !text.is_empty(),
+            Value::Other(_) => true,
+        })
     }
 
     /// Whether a flag is set, be it a bool or a number.

@@ -93,7 +93,7 @@ impl Source {
             return Ok(());
         }
         Err(self.refuse(format!(
-            "the file is damaged or cut off: {what} takes {count} bytes from byte {} on, and {} are left",
+            "the file is damaged or cut off: {count} bytes are expected for {what} from byte {} on, and {} are left",
             self.at,
             self.left()
         )))

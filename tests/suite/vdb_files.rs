@@ -407,6 +407,68 @@ fn what_others_made_of_a_layer_is_that_layer_or_refused() {
     }
 }
 
+/// Without Blosc nothing in the data itself said how much of it there should be, and a file that was cut
+/// off could give other weights.
+#[test]
+fn a_file_that_is_cut_off_is_refused_wherever_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layer.vdb");
+    example(StorageOptions::default())
+        .export_vdb(&path)
+        .unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let ends = (0..200)
+        .chain((200..whole.len()).step_by(37))
+        .chain([whole.len() - 1]);
+    for end in ends {
+        std::fs::write(&path, &whole[..end]).unwrap();
+        let error = Layer::open_vdb(&path, None, StorageOptions::default())
+            .err()
+            .unwrap_or_else(|| panic!("{end} of {} bytes were opened", whole.len()));
+        assert!(matches!(error, Error::NotALayer { .. }), "{end}: {error:?}");
+    }
+}
+
+/// Whatever byte is another: it is an error, or nothing that matters. (In the name of the key that says
+/// the format, it made a plain grid of a layer, which had no marks then.)
+#[test]
+fn a_byte_that_is_another_gives_no_other_layer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("layer.vdb");
+    let layer = example(StorageOptions::default());
+    layer.export_vdb(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    let mut refused = 0;
+    let places = (0..1500).chain((1500..whole.len()).step_by(53));
+    for at in places.filter(|at| *at < whole.len()) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        std::fs::write(&path, &bytes).unwrap();
+        match Layer::open_vdb(&path, None, StorageOptions::default()) {
+            Ok(back) => {
+                assert_eq!(back.name(), layer.name(), "byte {at}");
+                assert_eq!(
+                    back.recent_deltas(9).unwrap(),
+                    layer.recent_deltas(9).unwrap()
+                );
+                for t in [0, 8, 5000] {
+                    let same =
+                        back.weights_at_time(t).unwrap() == layer.weights_at_time(t).unwrap();
+                    assert!(same, "byte {at}");
+                }
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(
+                    matches!(error, Error::NotALayer { .. }),
+                    "byte {at}: {error:?}"
+                );
+            }
+        }
+    }
+    assert!(refused > 500, "{refused}");
+}
+
 /// Files that OpenVDB 13.0.0 wrote itself: a FloatGrid "base" with i + 0.5 at (i, 2i, 0), and with it
 /// an empty HalfGrid "half", of which older versions have not heard.
 #[test]

@@ -1,4 +1,4 @@
-"""Small honest .vdb files of many kinds: `seeds.py FOLDER`. Some are written by OpenVDB's own Python
+"""Small honest .vdb files of many kinds: `seeds.py FOLDER`, and a large one: `seeds.py FOLDER large`. Some are written by OpenVDB's own Python
 module; that packs with Blosc alone, so the others are put together here, byte by byte."""
 
 import struct
@@ -96,4 +96,11 @@ def main(folder):
     vdb.write(str(folder / "blosc-half.vdb"), grids=[half], metadata={"author": "somebody"})
 
 
-main(Path(sys.argv[1]))
+def large(folder):
+    made = vdb.FloatGrid()
+    made.name = "w"
+    made.fill((0, 0, 0), (255, 255, 255), 0.5)
+    vdb.write(str(folder / "large.vdb"), grids=[made])
+
+
+(large if sys.argv[2:] == ["large"] else main)(Path(sys.argv[1]))

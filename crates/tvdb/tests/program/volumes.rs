@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use safetensors::tensor::Dtype;
@@ -14,13 +14,14 @@ use super::{Folder, text};
 
 /// Python's `seeds.py`, in a folder; `None` where OpenVDB's module for it is missing, which in CI is a
 /// failure.
-fn seeds(folder: &Folder) -> Option<Vec<PathBuf>> {
+fn seeds(folder: &Folder, kind: &[&str]) -> Option<Vec<PathBuf>> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/program/seeds.py");
     let made = folder.path("seeds");
     fs::create_dir(&made).unwrap();
     let output = Command::new("/usr/bin/python3")
         .arg(script)
         .arg(&made)
+        .args(kind)
         .env("PYTHONDONTWRITEBYTECODE", "1")
         .output();
     let why = match output {
@@ -242,7 +243,9 @@ fn hidden(folder: &Folder) -> Vec<String> {
 #[test]
 fn honest_files_of_all_kinds_are_imported() {
     let folder = Folder::new();
-    let Some(seeds) = seeds(&folder) else { return };
+    let Some(seeds) = seeds(&folder, &[]) else {
+        return;
+    };
     for seed in seeds {
         let name = seed.file_stem().unwrap().to_str().unwrap().to_owned();
         let store = format!("{name}.tvdb");
@@ -281,6 +284,57 @@ fn honest_files_of_all_kinds_are_imported() {
     }
 }
 
+/// Neither a store nor a process that reads is left.
+#[test]
+fn an_import_that_is_ended_leaves_nothing() {
+    let folder = Folder::recorded(2);
+    if seeds(&folder, &["large"]).is_none() {
+        return;
+    }
+    // 16 million voxels, in tiles of 2 million each.
+    let file = folder.path("seeds/large.vdb");
+    let before = folder.json(&["log", "run.tvdb"]);
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        for wait in [50, 400, 1500] {
+            let import = ["import", file.to_str().unwrap(), "new.tvdb"];
+            let mut importing = folder
+                .command(&import)
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            std::thread::sleep(Duration::from_millis(wait));
+            let id = importing.id().to_string();
+            Command::new("kill").args([signal, &id]).status().unwrap();
+            assert_eq!(
+                importing.wait().unwrap().code(),
+                Some(code),
+                "after {wait} ms"
+            );
+            assert!(!folder.path("new.tvdb").exists(), "after {wait} ms");
+            assert_eq!(hidden(&folder), Vec::<String>::new(), "after {wait} ms");
+        }
+    }
+    assert_eq!(folder.json(&["log", "run.tvdb"]), before);
+    let file = file.to_str().unwrap();
+    let begun = Instant::now();
+    while readers(file) > 0 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "one goes on reading"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// How many processes have a file among their arguments.
+fn readers(file: &str) -> usize {
+    let processes = fs::read_dir("/proc").unwrap();
+    let lines = processes.filter_map(|process| fs::read(process.ok()?.path().join("cmdline")).ok());
+    lines
+        .filter(|line| String::from_utf8_lossy(line).contains(file))
+        .count()
+}
+
 /// What the program does where it, and each process that it starts, has so much address space.
 fn within(folder: &Folder, bytes: u64, arguments: &[&str]) -> Output {
     Command::new("sh")
@@ -316,7 +370,7 @@ const MEMORY: u64 = 1 << 30;
 fn damaged_files_end_in_an_error() {
     let folder = Folder::recorded(5);
     folder.ok(&["export", "run.tvdb", "--exact", "-o", "v"]);
-    let mut files = seeds(&folder).unwrap_or_default();
+    let mut files = seeds(&folder, &[]).unwrap_or_default();
     files.extend(["v/fc1.weight.vdb", "v/fc2.weight.vdb"].map(|name| folder.path(name)));
     let files: Vec<_> = files.iter().map(|path| fs::read(path).unwrap()).collect();
     let mut random = Random(3);

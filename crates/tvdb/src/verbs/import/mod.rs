@@ -18,10 +18,7 @@ use crate::screen::output;
 use crate::screen::progress::Progress;
 use exchange::Header;
 use reading::Spool;
-pub(crate) use reading::{ReadOptions, read_alone};
-
-/// The verb that reads a file in a process of its own.
-pub(crate) const READ_VERB: &str = "__read-vdb";
+pub(crate) use reading::{READ_VERB, ReadOptions, read_alone};
 
 /// Make layers of OpenVDB volumes
 ///

@@ -18,6 +18,9 @@ use tokio::process::Command;
 
 use super::exchange::{self, Reader};
 
+/// The verb that reads a file in a process of its own.
+pub(crate) const READ_VERB: &str = "__read-vdb";
+
 /// What the process may take besides what its grid does.
 const MEMORY: u64 = 512 << 20;
 const SECONDS: u64 = 20;
@@ -115,7 +118,7 @@ pub(super) async fn spool(checked: &VdbGrid, asked: Option<&str>, folder: &Path)
     let seconds = SECONDS + (checked.memory_bytes().saturating_add(size)) / SLOWEST;
     let program = std::env::current_exe().context("cannot find the program itself")?;
     let mut child = Command::new(program)
-        .arg(super::READ_VERB)
+        .arg(READ_VERB)
         .args(asked.map(|name| format!("--grid={name}")))
         .arg(format!("--memory={memory}"))
         .arg(format!("--seconds={seconds}"))

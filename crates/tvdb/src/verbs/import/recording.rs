@@ -69,10 +69,8 @@ async fn record_anew(
     options: StoreOptions,
     progress: &Progress,
 ) -> Result<u64> {
-    let parent = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty());
-    let parent = parent.unwrap_or(Path::new("."));
+    let parent = folder_of(path);
+    check_alone(path)?;
     let cannot = || format!("cannot write to the folder {}", parent.display());
     let folder = Builder::new()
         .prefix(".tvdb-import-")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
+#include "mask_words.h"
 #include "nodes.h"
 
 #include <temporal_vdb/span.h>
@@ -13,55 +14,47 @@ namespace temporal_vdb {
 /// stays in the first-level cache while the leaves stream by.
 class Band {
 public:
-    /// Begins with the base of band `band` of a tile whose nodes are pairs[run.begin..run.end].
-    template <typename NodeT>
-    Band(const std::vector<NodePair<NodeT>>& pairs, NodeRun run, int band) : band_(band) {
+    /// Begins with the base of band `band` of a tile of `nodes`, which have to outlive it.
+    Band(const Nodes& nodes, NodeRun tile, int band) : nodes_(&nodes), tile_(tile), band_(band) {
         std::memset(state_, 0, sizeof state_);
-        const auto& first = pairs[run.begin];
-        if (first.origin.z() != 0 || !first.deltas) return;
-        for_each_leaf(*first.deltas, band_, [&](int n, const Leaf& leaf) {
-            if (child_z(n) != 0) return;
+        const NodePair& first = nodes.pairs()[tile.begin];
+        if (first.origin().z() != 0) return;
+        for_each_leaf(first.deltas(), band, {0, 0}, [&](int n, const Leaf& leaf) {
             const float* values = leaf.buffer().data();
             for (int row = 0; row < leaf_dim; ++row) {
-                for (auto bits = mask_word(leaf, row) & every_byte; bits; bits &= bits - 1) {
-                    const int i = __builtin_ctzll(bits);
+                for_each_on(mask_word(leaf, row) & every_byte, [&](int at) {
                     // Set, not added: 0 + -0 would lose the sign, and NaN its payload.
-                    state_[row][leaf_dim * child_y(n) + i / leaf_dim] = values[64 * row + i];
-                }
+                    state_[row][leaf_dim * child_y(n) + voxel_col(at)] = values[64 * row + at];
+                });
             }
         });
     }
 
     /// Adds the slices of `spans`, in their order.
-    template <typename NodeT>
-    void add(const std::vector<NodePair<NodeT>>& pairs, NodeRun run, Span<const ZSpan> spans) {
+    void add(Span<const ZSpan> spans) {
         for (const ZSpan span : spans) {
-            for (std::size_t i = run.begin; i < run.end; ++i) {
-                const std::int32_t z = pairs[i].origin.z();
-                if (z > span.last) break;
-                if (z + (tile_dim - 1) >= span.first) add(pairs[i], span);
+            for (std::size_t i = tile_.begin; i < tile_.end; ++i) {
+                const NodePair& pair = nodes_->pairs()[i];
+                if (pair.origin().z() > span.last) break;
+                if (meets(span, pair.origin().z(), tile_dim)) add(pair, span);
             }
         }
     }
 
     /// Whether there are leaves that adding `span` would read.
-    template <typename NodeT>
-    bool meets(const std::vector<NodePair<NodeT>>& pairs, NodeRun run, ZSpan span) const {
-        for (std::size_t i = run.begin; i < run.end; ++i) {
-            const std::uint64_t children = child_mask(pairs[i].origin.z(), span);
-            for (int word = 4 * band_; children && word < 4 * band_ + 4; ++word) {
-                if (child_word(pairs[i].deltas, word) & children) return true;
-                if (child_word(pairs[i].exact, word) & children) return true;
-            }
+    bool has_leaves_in(ZSpan span) const {
+        for (std::size_t i = tile_.begin; i < tile_.end; ++i) {
+            const NodePair& pair = nodes_->pairs()[i];
+            if (has_leaves(pair.deltas(), band_, span)) return true;
+            if (has_leaves(pair.exact(), band_, span)) return true;
         }
         return false;
     }
 
     const float* row(int row_in_band) const { return state_[row_in_band]; }
 
-    /// Bit y is set when a slice that was added since clear_touched has voxels in columns 8 y ..= 8
-    /// y + 7.
-    unsigned touched() const { return touched_; }
+    /// Whether a slice that was added since clear_touched has voxels in columns 8 y ..= 8 y + 7.
+    bool touched(int y) const { return (touched_ >> y) & 1; }
     void clear_touched() { touched_ = 0; }
 
 private:
@@ -72,15 +65,15 @@ private:
         int y;
     };
 
-    template <typename NodeT>
-    void add(const NodePair<NodeT>& pair, ZSpan span) {
+    void add(const NodePair& pair, ZSpan span) {
         // The leaves first, so that the sums can ask memory for the next ones in time.
-        LeafPair leaves[256];
+        LeafPair leaves[leaves_per_band];
         int count = 0;
-        for_each_leaf_pair(pair, band_, span, [&](int n, const Leaf* deltas, const Leaf* exact) {
-            const std::uint64_t zs = z_mask(pair.origin.z() + leaf_dim * child_z(n), span);
+        const auto list = [&](int n, const Leaf* deltas, const Leaf* exact) {
+            const std::uint64_t zs = z_mask(pair.origin().z() + leaf_dim * child_z(n), span);
             leaves[count++] = {deltas, exact, zs, child_y(n)};
-        });
+        };
+        for_each_leaf_pair(pair.deltas(), pair.exact(), band_, span, list);
         for (int i = 0; i < count; ++i) {
             if (i + 8 < count) prefetch_masks(leaves[i + 8]);
             if (i + 4 < count) prefetch_values(leaves[i + 4]);
@@ -100,7 +93,7 @@ private:
         const float* values = leaf.deltas->buffer().data();
         for (int row = 0; row < leaf_dim; ++row) {
             const std::uint64_t bits = mask_word(*leaf.deltas, row) & leaf.zs;
-            if (bits) __builtin_prefetch(values + 64 * row + __builtin_ctzll(bits));
+            if (bits) __builtin_prefetch(values + 64 * row + lowest_on(bits));
         }
     }
 
@@ -123,44 +116,31 @@ private:
 
     // One row of a leaf: eight weights, each with a byte of the mask and a run of eight floats.
     static void add_row(std::uint64_t bits, const float* deltas, float* states) {
-        while (bits) {
-            const int col = __builtin_ctzll(bits) / leaf_dim;
+        for_each_weight(bits, [&](int col, unsigned steps) {
             const float* run = deltas + leaf_dim * col;
-            unsigned steps = (bits >> (8 * col)) & 0xffu;
             float state = states[col];
-            do {
-                state += run[__builtin_ctz(steps)];
-                steps &= steps - 1;
-            } while (steps);
+            for_each_on(steps, [&](int step) { state += run[step]; });
             states[col] = state;
-            bits &= ~(std::uint64_t{0xff} << (8 * col));
-        }
+        });
     }
 
     static void add_row(std::uint64_t delta_bits, std::uint64_t exact_bits, const float* deltas,
                         const float* exact, float* states) {
-        for (std::uint64_t bits = delta_bits | exact_bits; bits; bits &= bits - 1) {
-            const int i = __builtin_ctzll(bits);
-            float& state = states[i / leaf_dim];
-            if ((exact_bits >> i) & 1) {
-                state = exact[i];
+        for_each_on(delta_bits | exact_bits, [&](int at) {
+            float& state = states[voxel_col(at)];
+            if ((exact_bits >> at) & 1) {
+                state = exact[at];
             } else {
-                state += deltas[i];
+                state += deltas[at];
             }
-        }
+        });
     }
 
     alignas(64) float state_[leaf_dim][tile_dim];
+    const Nodes* nodes_;
+    NodeRun tile_;
     int band_;
     unsigned touched_ = 0;
 };
-
-/// Whether a state counts as present: its bits are not those of +0.0. (Compared as bits: a host's
-/// denormals-are-zero mode must not hide a subnormal, nor -0.0 pass for absent.)
-inline bool present(float state) {
-    std::uint32_t bits;
-    std::memcpy(&bits, &state, sizeof bits);
-    return bits != 0;
-}
 
 }  // namespace temporal_vdb

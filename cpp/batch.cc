@@ -67,10 +67,12 @@ Batch::Batch(Span<const Voxel> voxels, std::int32_t rows, std::int32_t cols) : v
     end_tile_row();
 }
 
-std::vector<Lower*> Batch::find_nodes(Tree& tree, std::int32_t z) const {
-    std::vector<Lower*> nodes;
+std::vector<const Lower*> Batch::find_nodes(const Tree& tree, std::int32_t z) const {
+    std::vector<const Lower*> nodes;
     nodes.reserve(tiles_.size());
-    for (const auto& tile : tiles_) nodes.push_back(tree.probeNode<Lower>({tile.x(), tile.y(), z}));
+    for (const auto& tile : tiles_) {
+        nodes.push_back(tree.probeConstNode<Lower>({tile.x(), tile.y(), z}));
+    }
     return nodes;
 }
 

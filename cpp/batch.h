@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #pragma once
 
-#include "nodes.h"
+#include "leaves.h"
 
 #include <temporal_vdb/span.h>
 #include <temporal_vdb/voxel.h>
@@ -34,7 +34,7 @@ public:
 
     /// The nodes that the batch falls into, one for each tile that it meets; null where the tree
     /// has none.
-    std::vector<Lower*> find_nodes(Tree& tree, std::int32_t z) const;
+    std::vector<const Lower*> find_nodes(const Tree& tree, std::int32_t z) const;
     /// The same, with missing nodes made.
     std::vector<Lower*> touch_nodes(Tree& tree, std::int32_t z) const;
 
@@ -52,9 +52,9 @@ public:
     /// the leaf's corner. A leaf that was found is not asked for again. `nodes` comes from
     /// find_nodes or touch_nodes; `leaves` is scratch space, which a task can use for all its
     /// bands.
-    template <typename Find, typename Body>
-    void for_each_run(std::size_t band, const std::vector<Lower*>& nodes,
-                      std::vector<Leaf*>& leaves, const Find& find, const Body& body) const;
+    template <typename NodeT, typename LeafT, typename Find, typename Body>
+    void for_each_run(std::size_t band, const std::vector<NodeT*>& nodes,
+                      std::vector<LeafT*>& leaves, const Find& find, const Body& body) const;
 
 private:
     /// Up to eight rows that share their leaves.
@@ -83,9 +83,9 @@ void Batch::for_each_run(std::size_t index, const Body& body) const {
     }
 }
 
-template <typename Find, typename Body>
-void Batch::for_each_run(std::size_t index, const std::vector<Lower*>& nodes,
-                         std::vector<Leaf*>& leaves, const Find& find, const Body& body) const {
+template <typename NodeT, typename LeafT, typename Find, typename Body>
+void Batch::for_each_run(std::size_t index, const std::vector<NodeT*>& nodes,
+                         std::vector<LeafT*>& leaves, const Find& find, const Body& body) const {
     constexpr int leaves_per_tile = tile_dim / leaf_dim;
     const Band& band = bands_[index];
     leaves.assign((band.end_tile - band.first_tile) * leaves_per_tile, nullptr);
@@ -99,7 +99,7 @@ void Batch::for_each_run(std::size_t index, const std::vector<Lower*>& nodes,
         const std::int32_t col = run.begin->col & ~(leaf_dim - 1);
         while (col - tiles_[tile].y() >= tile_dim) ++tile;
         const int leaf_col = (col - tiles_[tile].y()) / leaf_dim;
-        Leaf*& leaf = leaves[(tile - band.first_tile) * leaves_per_tile + leaf_col];
+        LeafT*& leaf = leaves[(tile - band.first_tile) * leaves_per_tile + leaf_col];
         if (!leaf) leaf = find(nodes[tile], row & ~(leaf_dim - 1), col);
         body(run, leaf);
     });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "band.h"
+#include "leaves.h"
 
 namespace temporal_vdb {
 
@@ -10,7 +11,7 @@ namespace temporal_vdb {
 class Fold {
 public:
     /// Makes the leaves of the base that folding `spans` will write. Changes no value. If it
-    /// throws, empty leaves may be left at z = 0.
+    /// throws, empty leaves may be left at z = 0. From here to clean_up no other leaf is made.
     Fold(TemporalGrid& grid, Span<const ZSpan> spans);
 
     /// Adds the slices to the base and switches them off.
@@ -22,16 +23,10 @@ public:
 private:
     TemporalGrid& grid_;
     Span<const ZSpan> spans_;
-    std::vector<NodePair<Lower>> pairs_;
-    std::vector<NodeRun> tiles_;
+    Nodes* nodes_;  ///< the grid's; each tile begins at z = 0
 };
 
 /// Switches the voxels of `spans` off and to 0. Empty leaves stay: see remove_empty.
-void switch_off(const Workers& workers, const std::vector<NodePair<Lower>>& pairs,
-                Span<const ZSpan> spans);
-
-/// Removes what is empty among the leaves and nodes that meet `span`, in both trees. Where there is
-/// no memory even for that, empty leaves stay: they cost memory, and say nothing.
-void remove_empty(TemporalGrid& grid, ZSpan span) noexcept;
+void switch_off(const Workers& workers, Nodes& nodes, Span<const ZSpan> spans);
 
 }  // namespace temporal_vdb

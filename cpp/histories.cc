@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #include <temporal_vdb/histories.h>
 
-#include "band.h"
+#include "mask_words.h"
+#include "nodes.h"
 
 namespace temporal_vdb {
 
@@ -11,7 +12,8 @@ namespace {
 /// 64 columns that share them, as long as weights come row by row of a tile, or in order at all.
 class Columns {
 public:
-    Columns(const Tree& tree, ZSpan span) : tree_(&tree), span_(span) {}
+    Columns(const Nodes& nodes, NodeOfPair which, ZSpan span)
+        : nodes_(&nodes), which_(which), span_(span) {}
 
     /// Calls body(z, value) for the active voxels of column (row, col), ascending.
     template <typename Body>
@@ -20,12 +22,8 @@ public:
         const int shift = leaf_dim * (col & (leaf_dim - 1));
         for (const Placed& at : leaves(row, col)) {
             const auto word = mask_word(*at.leaf, row_in_leaf) & at.zs;
-            unsigned steps = (word >> shift) & 0xffu;
             const float* run = at.leaf->buffer().data() + 64 * row_in_leaf + shift;
-            for (; steps; steps &= steps - 1) {
-                const int step = __builtin_ctz(steps);
-                body(at.z + step, run[step]);
-            }
+            for_each_on((word >> shift) & 0xffu, [&](int step) { body(at.z + step, run[step]); });
         }
     }
 
@@ -45,49 +43,34 @@ private:
 
     const std::vector<Placed>& leaves(std::int32_t row, std::int32_t col) {
         const std::int32_t x = row / leaf_dim, y = col / leaf_dim;
-        Run& run = runs_[y % runs_per_tile];
+        Run& run = runs_[y % leaves_per_row];
         if (run.x == x && run.y == y) return run.leaves;
         run.x = x;
         run.y = y;
         run.leaves.clear();
-        // The root's table is ordered by (x, y, z), so equal (x, y) come in ascending z.
-        for (auto upper = tree_->root().cbeginChildOn(); upper; ++upper) {
-            const auto& origin = upper->origin();
-            const int dim = static_cast<int>(Upper::DIM);
-            if (origin.x() != (row & ~(dim - 1)) || origin.y() != (col & ~(dim - 1)) ||
-                origin.z() > span_.last || origin.z() + (dim - 1) < span_.first) {
-                continue;
-            }
-            const auto n = Upper::coordToOffset({row, col, 0});
-            for (auto child = n; child < n + (1u << 5); ++child) {
-                if (upper->getChildMask().isOn(child)) {
-                    add(*upper->getTable()[child].getChild(), row, col, run.leaves);
-                }
-            }
+        const NodeRun tile = nodes_->tile_of(row, col);
+        for (std::size_t i = tile.begin; i < tile.end; ++i) {
+            const NodePair& pair = nodes_->pairs()[i];
+            const Lower* node = (pair.*which_)();
+            if (node && meets(span_, pair.origin().z(), tile_dim)) add(*node, row, col, run.leaves);
         }
         return run.leaves;
     }
 
-    void add(const Lower& lower, std::int32_t row, std::int32_t col,
+    void add(const Lower& node, std::int32_t row, std::int32_t col,
              std::vector<Placed>& leaves) const {
-        const std::int32_t z0 = lower.origin().z();
-        const std::int32_t first = std::max(span_.first, z0);
-        const std::int32_t last = std::min(span_.last, z0 + (tile_dim - 1));
-        if (first > last) return;
-        const auto begin = Lower::coordToOffset({row, col, first});
-        const auto end = Lower::coordToOffset({row, col, last});
-        for (auto n = begin; n <= end; ++n) {
-            if (!lower.getChildMask().isOn(n)) continue;
-            const std::int32_t z = z0 + leaf_dim * child_z(static_cast<int>(n));
-            leaves.push_back({lower.getTable()[n].getChild(), z, z_mask(z, span_)});
+        for (int n = 0; n < leaves_per_row; ++n) {
+            const std::int32_t z = node.origin().z() + leaf_dim * n;
+            if (!meets(span_, z, leaf_dim)) continue;
+            const Leaf* leaf = node.probeConstLeaf(to_3d(row, col, z));
+            if (leaf) leaves.push_back({leaf, z, z_mask(z, span_)});
         }
     }
 
-    static constexpr int runs_per_tile = tile_dim / leaf_dim;
-
-    const Tree* tree_;
+    const Nodes* nodes_;
+    NodeOfPair which_;
     ZSpan span_;
-    Run runs_[runs_per_tile];
+    Run runs_[leaves_per_row];
 };
 
 struct Change {
@@ -101,8 +84,8 @@ class Lives {
 public:
     Lives(const TemporalGrid& grid, Span<const ZSpan> spans) {
         for (const ZSpan span : spans) {
-            deltas_.emplace_back(grid.deltas(), span);
-            if (grid.exact()) exact_.emplace_back(*grid.exact(), span);
+            deltas_.emplace_back(grid.nodes(), of_deltas, span);
+            if (grid.exact()) exact_.emplace_back(grid.nodes(), of_exact, span);
         }
     }
 
@@ -148,7 +131,7 @@ Histories histories(const TemporalGrid& grid, Span<const Voxel> weights, Span<co
     found.starts.reserve(weights.size);
     found.offsets.reserve(weights.size + 1);
     found.offsets.push_back(0);
-    Columns base(grid.deltas(), {0, 0});
+    Columns base(grid.nodes(), of_deltas, {0, 0});
     Lives earlier(grid, before), lives(grid, spans);
     for (const Voxel& weight : weights) {
         float state = 0.0f;
@@ -182,32 +165,29 @@ ChangeTimes change_times(const TemporalGrid& grid, Span<const Voxel> weights,
 }
 
 void change_counts(const TemporalGrid& grid, Span<const ZSpan> spans, Span<std::uint32_t> out) {
-    const auto pairs = node_pairs(grid.deltas(), grid.exact());
-    const auto tiles = tiles_of(pairs);
+    const Nodes& nodes = grid.nodes();
     const auto width = static_cast<std::size_t>(grid.cols());
-    grid.workers().for_each(tiles.size() * bands_per_tile, walk_work(pairs), [&](std::size_t task) {
-        const NodeRun tile = tiles[task / bands_per_tile];
+    const std::size_t tasks = nodes.tiles().size() * bands_per_tile;
+    grid.workers().for_each(tasks, nodes.work(), [&](std::size_t task) {
+        const NodeRun tile = nodes.tiles()[task / bands_per_tile];
         const int band = static_cast<int>(task % bands_per_tile);
         for (std::size_t i = tile.begin; i < tile.end; ++i) {
-            const auto origin = pairs[i].origin;
+            const NodePair& pair = nodes.pairs()[i];
             for (const ZSpan span : spans) {
-                for_each_leaf_pair(
-                    pairs[i], band, span, [&](int n, const Leaf* deltas, const Leaf* exact) {
-                        const std::uint64_t zs = z_mask(origin.z() + leaf_dim * child_z(n), span);
-                        std::uint32_t* counts = out.data + origin.y() + leaf_dim * child_y(n) +
-                                                (origin.x() + leaf_dim * band) * width;
-                        for (int row = 0; row < leaf_dim; ++row, counts += width) {
-                            auto bits = ((deltas ? mask_word(*deltas, row) : 0) |
-                                         (exact ? mask_word(*exact, row) : 0)) &
-                                        zs;
-                            while (bits) {
-                                const int col = __builtin_ctzll(bits) / leaf_dim;
-                                const auto steps = std::uint64_t{0xff} << (leaf_dim * col);
-                                counts[col] += __builtin_popcountll(bits & steps);
-                                bits &= ~steps;
-                            }
-                        }
-                    });
+                const auto count = [&](int n, const Leaf* deltas, const Leaf* exact) {
+                    const std::int32_t z = pair.origin().z() + leaf_dim * child_z(n);
+                    const std::uint64_t zs = z_mask(z, span);
+                    std::uint32_t* counts = out.data + pair.origin().y() + leaf_dim * child_y(n) +
+                                            (pair.origin().x() + leaf_dim * band) * width;
+                    for (int row = 0; row < leaf_dim; ++row, counts += width) {
+                        const auto word = (deltas ? mask_word(*deltas, row) : 0) |
+                                          (exact ? mask_word(*exact, row) : 0);
+                        for_each_weight(word & zs, [&](int col, unsigned steps) {
+                            counts[col] += static_cast<std::uint32_t>(count_on(steps));
+                        });
+                    }
+                };
+                for_each_leaf_pair(pair.deltas(), pair.exact(), band, span, count);
             }
         }
     });

@@ -6,6 +6,7 @@
 
 #include "batch.h"
 #include "folding.h"
+#include "presence.h"
 
 #include <atomic>
 #include <cmath>
@@ -34,7 +35,7 @@ void for_each_touched(const TemporalGrid& grid, Tree& tree, std::int32_t z, cons
             batch.for_each_run(
                 band, nodes, leaves.of_band,
                 [&](Lower* node, std::int32_t row, std::int32_t col) {
-                    return touch_leaf(*node, to_3d(row, col, z), leaves.spare);
+                    return &touch_leaf(*node, to_3d(row, col, z), leaves.spare);
                 },
                 body);
         });
@@ -49,18 +50,12 @@ std::vector<Leaf*> touch_leaves(const TemporalGrid& grid, Tree& tree, std::int32
     return leaf_of;
 }
 
-/// Sets a run's voxels, value and mask written straight.
+/// Sets a run's voxels.
 void set_run(Leaf& leaf, VoxelRun run, std::int32_t z) {
-    const unsigned row_offset = run.row_offset();
-    float* values = leaf.buffer().data() + row_offset;
-    std::uint64_t bits = 0;
+    const unsigned offset = run.row_offset() | static_cast<unsigned>(z & (leaf_dim - 1));
     for (const Voxel* voxel = run.begin; voxel != run.end; ++voxel) {
-        const unsigned at =
-            VoxelRun::col_offset(*voxel) | static_cast<unsigned>(z & (leaf_dim - 1));
-        values[at] = voxel->value;
-        bits |= std::uint64_t{1} << at;
+        leaf.setValueOn(offset | VoxelRun::col_offset(*voxel), voxel->value);
     }
-    leaf.getValueMask().getWord<std::uint64_t>(row_offset / 64) |= bits;
 }
 
 /// Sets the batch's voxels in slice z.
@@ -88,15 +83,15 @@ void set_voxels(const TemporalGrid& grid, std::int32_t z, const Batch& batch,
 
 /// Calls body(leaf or null, voxel, its place in a leaf) for all voxels of the batch, ascending.
 template <typename Body>
-void for_each_found(Tree& tree, std::int32_t z, const Batch& batch, const Body& body) {
+void for_each_found(const Tree& tree, std::int32_t z, const Batch& batch, const Body& body) {
     const auto nodes = batch.find_nodes(tree, z);
     const auto z_in_leaf = static_cast<unsigned>(z & (leaf_dim - 1));
-    std::vector<Leaf*> leaves;
+    std::vector<const Leaf*> leaves;
     for (std::size_t band = 0; band < batch.bands(); ++band) {
         batch.for_each_run(
             band, nodes, leaves,
-            [z](Lower* node, std::int32_t row, std::int32_t col) {
-                return find_leaf(node, to_3d(row, col, z));
+            [z](const Lower* node, std::int32_t row, std::int32_t col) {
+                return node ? node->probeConstLeaf(to_3d(row, col, z)) : nullptr;
             },
             [&](VoxelRun run, const Leaf* leaf) {
                 for (const Voxel* voxel = run.begin; voxel != run.end; ++voxel) {
@@ -107,18 +102,17 @@ void for_each_found(Tree& tree, std::int32_t z, const Batch& batch, const Body& 
 }
 
 /// Throws for the first voxel of the batch that cannot be accumulated.
-void check_sums(TemporalGrid& grid, std::int32_t z, const Batch& batch) {
+void check_sums(const TemporalGrid& grid, std::int32_t z, const Batch& batch) {
     const FloatMode ieee;
-    if (Tree* exact = grid.exact_for_writing()) {
+    if (const Tree* exact = grid.exact()) {
         for_each_found(*exact, z, batch, [](const Leaf* leaf, const Voxel& voxel, unsigned at) {
             if (leaf && leaf->isValueOn(at)) refuse_mark(voxel.row, voxel.col);
         });
     }
-    for_each_found(grid.deltas_for_writing(), z, batch,
-                   [](const Leaf* leaf, const Voxel& voxel, unsigned at) {
-                       const float sum = (leaf ? leaf->getValue(at) : 0.0f) + voxel.value;
-                       if (!std::isfinite(sum)) refuse_sum(voxel.row, voxel.col, sum);
-                   });
+    for_each_found(grid.deltas(), z, batch, [](const Leaf* leaf, const Voxel& voxel, unsigned at) {
+        const float sum = (leaf ? leaf->getValue(at) : 0.0f) + voxel.value;
+        if (!std::isfinite(sum)) refuse_sum(voxel.row, voxel.col, sum);
+    });
 }
 
 /// Adds to one voxel of a leaf and says whether it is active now: a sum of exactly 0 is not.
@@ -147,10 +141,9 @@ void insert_slice(TemporalGrid& grid, Span<const ZSpan> fold, std::int32_t z,
                   Span<const Voxel> deltas, Span<const Voxel> marks) {
     const Batch delta_batch(deltas, grid.rows(), grid.cols());
     const Batch mark_batch(marks, grid.rows(), grid.cols());
-    Tree& tree = grid.deltas_for_writing();
     if (fold.empty()) {
         try {
-            set_voxels(grid, tree, z, delta_batch);
+            set_voxels(grid, grid.deltas_for_writing(), z, delta_batch);
             if (!marks.empty()) set_voxels(grid, grid.make_exact(), z, mark_batch);
         } catch (...) {
             clear(grid, {z, z});
@@ -161,9 +154,9 @@ void insert_slice(TemporalGrid& grid, Span<const ZSpan> fold, std::int32_t z,
     std::optional<Fold> folding;
     std::vector<Leaf*> leaf_of_delta, leaf_of_mark;
     try {
-        folding.emplace(grid, fold);
-        leaf_of_delta = touch_leaves(grid, tree, z, delta_batch);
+        leaf_of_delta = touch_leaves(grid, grid.deltas_for_writing(), z, delta_batch);
         if (!marks.empty()) leaf_of_mark = touch_leaves(grid, grid.make_exact(), z, mark_batch);
+        folding.emplace(grid, fold);
     } catch (...) {
         remove_empty(grid, {0, 0});
         remove_empty(grid, {z, z});

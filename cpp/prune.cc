@@ -2,6 +2,7 @@
 #include <temporal_vdb/prune.h>
 
 #include "folding.h"
+#include "presence.h"
 
 #include <openvdb/tools/Count.h>
 
@@ -55,8 +56,8 @@ bool same_bits(float a, float b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 /// finite, also an exact mark. (The detector in Rust follows the same rule.)
 void find_changes(const Band& from, const Band& to, const openvdb::Coord& corner, std::int32_t z,
                   NewBand& changes) {
-    for (unsigned touched = to.touched(); touched; touched &= touched - 1) {
-        const int y = __builtin_ctz(touched);
+    for (int y = 0; y < leaves_per_row; ++y) {
+        if (!to.touched(y)) continue;
         const openvdb::Coord xyz = to_3d(corner.x(), corner.y() + leaf_dim * y, z & ~7);
         for (int row = 0; row < leaf_dim; ++row) {
             for (int col = 0; col < leaf_dim; ++col) {
@@ -84,27 +85,26 @@ void find_changes(const Band& from, const Band& to, const openvdb::Coord& corner
 /// What the base and the slices that stay get, band by band.
 std::vector<NewBand> find_changes(const TemporalGrid& grid, std::int32_t base,
                                   Span<const ZSpan> merges) {
-    const auto pairs = node_pairs(grid.deltas(), grid.exact());
-    const auto tiles = tiles_of(pairs);
-    std::vector<NewBand> changes(tiles.size() * bands_per_tile);
-    grid.workers().for_each(changes.size(), walk_work(pairs), [&](std::size_t task) {
-        const NodeRun tile = tiles[task / bands_per_tile];
+    const Nodes& nodes = grid.nodes();
+    std::vector<NewBand> changes(nodes.tiles().size() * bands_per_tile);
+    grid.workers().for_each(changes.size(), nodes.work(), [&](std::size_t task) {
+        const NodeRun tile = nodes.tiles()[task / bands_per_tile];
         const int index = static_cast<int>(task % bands_per_tile);
-        const auto origin = pairs[tile.begin].origin;
+        const auto& origin = nodes.pairs()[tile.begin].origin();
         const auto corner = to_3d(origin.x() + leaf_dim * index, origin.y());
-        Band band(pairs, tile, index);
+        Band band(nodes, tile, index);
         const auto merge = [&](ZSpan span, std::int32_t z) {
-            if (!band.meets(pairs, tile, span)) return;
+            if (!band.has_leaves_in(span)) return;
             const Band before = band;
             band.clear_touched();
-            band.add(pairs, tile, {&span, 1});
+            band.add({&span, 1});
             find_changes(before, band, corner, z, changes[task]);
         };
         merge({1, base}, 0);
         std::int32_t done = base;
         for (const ZSpan span : merges) {
             const ZSpan between{done + 1, span.first - 1};
-            band.add(pairs, tile, {&between, 1});
+            band.add({&between, 1});
             merge(span, span.last);
             done = span.last;
         }
@@ -131,18 +131,17 @@ void touch_leaves(const TemporalGrid& grid, Tree& tree, std::vector<NewBand>& ch
         changes.size(), work, [&] { return LeafPool::Share(grid.pool()); },
         [&](LeafPool::Share& spare, std::size_t task) {
             for (auto& run : (changes[task].*part).runs) {
-                run.leaf = touch_leaf(*tree.probeNode<Lower>(run.xyz), run.xyz, spare);
+                run.leaf = &touch_leaf(*tree.probeNode<Lower>(run.xyz), run.xyz, spare);
             }
         });
 }
 
 void set_voxels(const NewVoxels& changes) {
     for (const auto& run : changes.runs) {
-        float* values = run.leaf->buffer().data();
         for (std::size_t i = run.begin; i < run.end; ++i) {
             const NewVoxel& voxel = changes.voxels[i];
-            values[voxel.at] = voxel.value;
-            run.leaf->getValueMask().set(voxel.at, voxel.on);
+            run.leaf->setValueOnly(voxel.at, voxel.value);
+            run.leaf->setActiveState(voxel.at, voxel.on);
         }
     }
 }
@@ -202,8 +201,7 @@ bool stays(const Leaf& leaf, const std::vector<ZSpan>& spans, const LeafEntry& e
         std::lower_bound(spans.begin(), spans.end(), z,
                          [](ZSpan before, std::int32_t first) { return before.last < first; });
     for (; span != spans.end() && span->first - z < leaf_dim; ++span) {
-        const std::uint64_t zs = z_mask(z, *span);
-        for (int row = 0; row < leaf_dim; ++row) mask.getWord<std::uint64_t>(row) &= ~zs;
+        mask = mask_without(mask, z, *span);
     }
     for (const NewVoxel* voxel = entry.begin; voxel != entry.end; ++voxel) {
         mask.set(voxel->at, voxel->on);
@@ -212,8 +210,9 @@ bool stays(const Leaf& leaf, const std::vector<ZSpan>& spans, const LeafEntry& e
 }
 
 /// By how many bytes the nodes of one tree change. `tree` may be null.
-std::int64_t growth(const TemporalGrid& grid, const Tree* tree, const std::vector<ZSpan>& spans,
-                    const std::vector<NewBand>& changes, NewVoxels NewBand::*part) {
+std::int64_t growth(const TemporalGrid& grid, const Tree* tree, NodeOfPair which,
+                    const std::vector<ZSpan>& spans, const std::vector<NewBand>& changes,
+                    NewVoxels NewBand::*part) {
     std::vector<LeafEntry> entries;
     for (const NewBand& band : changes) {
         const NewVoxel* voxels = (band.*part).voxels.data();
@@ -232,17 +231,20 @@ std::int64_t growth(const TemporalGrid& grid, const Tree* tree, const std::vecto
     };
 
     LeafCounts before, after;
-    std::vector<const Lower*> nodes;
-    if (tree) nodes = lower_nodes(*tree);
-    std::vector<std::int64_t> staying(nodes.size(), 0);
-    grid.workers().for_each(nodes.size(), walk_work(nodes), [&](std::size_t i) {
-        for (auto leaf = nodes[i]->cbeginChildOn(); leaf; ++leaf) {
+    const Nodes& nodes = grid.nodes();
+    std::vector<std::int64_t> staying(nodes.pairs().size(), 0);
+    grid.workers().for_each(staying.size(), nodes.work(), [&](std::size_t i) {
+        const Lower* node = (nodes.pairs()[i].*which)();
+        if (!node) return;
+        for (auto leaf = node->cbeginChildOn(); leaf; ++leaf) {
             staying[i] += stays(*leaf, spans, entry_of(leaf->origin()));
         }
     });
-    for (std::size_t i = 0; i < nodes.size(); ++i) {
-        before[nodes[i]->origin()] = nodes[i]->getChildMask().countOn();
-        after[nodes[i]->origin()] = staying[i];
+    for (std::size_t i = 0; i < staying.size(); ++i) {
+        const Lower* node = (nodes.pairs()[i].*which)();
+        if (!node) continue;
+        before[node->origin()] = node->childCount();
+        after[node->origin()] = staying[i];
     }
     for (const LeafEntry& entry : entries) {
         const bool is_new = !tree || !tree->probeConstLeaf(entry.xyz);
@@ -259,22 +261,21 @@ void prune(TemporalGrid& grid, std::int32_t base, Span<const ZSpan> merges) {
     const auto spans = emptied(base, merges);
     if (spans.empty()) return;
     const ZSpan all{0, spans.back().last};
-    Tree& deltas = grid.deltas_for_writing();
-    std::vector<NodePair<Lower>> pairs;
+    Nodes* nodes = nullptr;
     try {
-        touch_leaves(grid, deltas, changes, &NewBand::deltas);
+        touch_leaves(grid, grid.deltas_for_writing(), changes, &NewBand::deltas);
         const auto has_marks = [](const NewBand& band) { return !band.marks.runs.empty(); };
         if (std::any_of(changes.begin(), changes.end(), has_marks)) {
             touch_leaves(grid, grid.make_exact(), changes, &NewBand::marks);
         }
-        pairs = node_pairs(deltas, grid.exact_for_writing());
+        nodes = &grid.nodes_for_writing();
     } catch (...) {
         remove_empty(grid, all);
         throw;
     }
     // Nothing from here on can fail.
-    switch_off(grid.workers(), pairs, spans);
-    grid.workers().for_each(changes.size(), walk_work(pairs), [&](std::size_t task) {
+    switch_off(grid.workers(), *nodes, spans);
+    grid.workers().for_each(changes.size(), nodes->work(), [&](std::size_t task) {
         set_voxels(changes[task].deltas);
         set_voxels(changes[task].marks);
     });
@@ -285,8 +286,8 @@ std::int64_t growth_by_prune(const TemporalGrid& grid, std::int32_t base,
                              Span<const ZSpan> merges) {
     const auto changes = find_changes(grid, base, merges);
     const auto spans = emptied(base, merges);
-    return growth(grid, &grid.deltas(), spans, changes, &NewBand::deltas) +
-           growth(grid, grid.exact(), spans, changes, &NewBand::marks);
+    return growth(grid, &grid.deltas(), of_deltas, spans, changes, &NewBand::deltas) +
+           growth(grid, grid.exact(), of_exact, spans, changes, &NewBand::marks);
 }
 
 }  // namespace temporal_vdb

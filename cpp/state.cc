@@ -2,6 +2,7 @@
 #include <temporal_vdb/state.h>
 
 #include "band.h"
+#include "presence.h"
 
 namespace temporal_vdb {
 
@@ -17,11 +18,9 @@ struct Window {
 class Bands {
 public:
     Bands(const TemporalGrid& grid, Region region)
-        : workers_(grid.workers()),
-          region_(region),
-          pairs_(node_pairs(grid.deltas(), grid.exact())) {
-        for (const NodeRun tile : tiles_of(pairs_)) {
-            const auto origin = pairs_[tile.begin].origin;
+        : workers_(grid.workers()), region_(region), nodes_(grid.nodes()) {
+        for (const NodeRun tile : nodes_.tiles()) {
+            const auto& origin = nodes_.pairs()[tile.begin].origin();
             if (origin.x() < region.row_end && region.row_begin - origin.x() < tile_dim &&
                 origin.y() < region.col_end && region.col_begin - origin.y() < tile_dim) {
                 tiles_.push_back(tile);
@@ -32,7 +31,7 @@ public:
     std::size_t size() const { return tiles_.size() * bands_per_tile; }
 
     Window window(std::size_t task) const {
-        const auto origin = pairs_[tiles_[task / bands_per_tile].begin].origin;
+        const auto& origin = nodes_.pairs()[tiles_[task / bands_per_tile].begin].origin();
         const std::int32_t row = origin.x() + leaf_dim * static_cast<int>(task % bands_per_tile);
         return {std::max(row, region_.row_begin),
                 static_cast<std::int32_t>(
@@ -46,17 +45,17 @@ public:
     /// states(row)[col] are those of its window after spans[0..stops[stop]].
     template <typename Body>
     void for_each(Span<const ZSpan> spans, Span<const std::size_t> stops, const Body& body) const {
-        workers_.for_each(size(), walk_work(pairs_), [&](std::size_t task) {
+        workers_.for_each(size(), nodes_.work(), [&](std::size_t task) {
             const Window window = this->window(task);
             if (window.empty()) return;
             const NodeRun tile = tiles_[task / bands_per_tile];
-            Band band(pairs_, tile, static_cast<int>(task % bands_per_tile));
+            Band band(nodes_, tile, static_cast<int>(task % bands_per_tile));
             const auto states = [&](std::int32_t row) {
                 return band.row(row & (leaf_dim - 1)) + (window.col_begin & (tile_dim - 1));
             };
             std::size_t added = 0;
             for (std::size_t stop = 0; stop < stops.size; ++stop) {
-                band.add(pairs_, tile, {spans.data + added, stops[stop] - added});
+                band.add({spans.data + added, stops[stop] - added});
                 added = stops[stop];
                 body(stop, task, window, states);
             }
@@ -66,7 +65,7 @@ public:
 private:
     const Workers& workers_;
     Region region_;
-    std::vector<NodePair<const Lower>> pairs_;
+    const Nodes& nodes_;
     std::vector<NodeRun> tiles_;
 };
 

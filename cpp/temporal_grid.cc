@@ -3,7 +3,8 @@
 
 #include <temporal_vdb/error.h>
 
-#include "band.h"
+#include "nodes.h"
+#include "presence.h"
 
 #include <openvdb/tools/Count.h>
 
@@ -36,19 +37,17 @@ enum class Content { deltas, marks };
 /// an absent weight of the base, is inactive.
 template <typename Refuse>
 void normalize(Leaf& leaf, Content what, const Refuse& refuse) {
-    float* values = leaf.buffer().data();
-    for (unsigned i = 0; i < Leaf::SIZE; ++i) {
-        const openvdb::Coord xyz = leaf.offsetToGlobalCoord(i);
+    for (auto voxel = leaf.beginValueAll(); voxel; ++voxel) {
+        const openvdb::Coord xyz = voxel.getCoord();
         const bool delta = what == Content::deltas && xyz.z() > 0;
-        const bool on = leaf.isValueOn(i);
-        if (on && delta && !std::isfinite(values[i])) {
-            refuse("has the delta " + std::to_string(values[i]) + " at " + text(xyz));
+        if (voxel.isValueOn() && delta && !std::isfinite(*voxel)) {
+            refuse("has the delta " + std::to_string(*voxel) + " at " + text(xyz));
         }
         const bool lost = what == Content::marks && xyz.z() == 0;  // the base holds any bits
-        const bool nothing = delta ? !present(values[i] + 0.0f) : !present(values[i]);
-        if (!on || lost || (nothing && what == Content::deltas)) {
-            values[i] = 0.0f;
-            leaf.setValueOff(i);
+        const bool nothing = delta ? !present(*voxel + 0.0f) : !present(*voxel);
+        if (!voxel.isValueOn() || lost || (nothing && what == Content::deltas)) {
+            voxel.setValue(0.0f);
+            voxel.setValueOff();
         }
     }
 }
@@ -82,10 +81,9 @@ Tree::Ptr normalize(Tree& tree, Content what, const std::string& name, std::int3
                std::to_string(max_tile_voxels) + " is the most that is taken over");
     }
     tree.voxelizeActiveTiles(/*threaded=*/false);
-    const auto nodes = lower_nodes(tree);
-    workers.for_each(nodes.size() * bands_per_tile, walk_work(nodes), [&](std::size_t task) {
-        for_each_leaf(*nodes[task / bands_per_tile], static_cast<int>(task % bands_per_tile),
-                      [&](int, Leaf& leaf) { normalize(leaf, what, refuse); });
+    Nodes(tree, nullptr).for_each_lower(workers, [&](Lower& node) {
+        const FloatMode of_this_thread;
+        for (auto leaf = node.beginChildOn(); leaf; ++leaf) normalize(*leaf, what, refuse);
     });
     // A new tree has none of the inactive tiles that the old one may have, of any value.
     auto normal = std::make_shared<Tree>(0.0f);
@@ -107,7 +105,8 @@ TemporalGrid::TemporalGrid(std::string name, std::int32_t rows, std::int32_t col
       rows_(rows),
       cols_(cols),
       workers_(threads),
-      pool_(std::make_unique<LeafPool>(spare_bytes)) {
+      pool_(std::make_unique<LeafPool>(spare_bytes)),
+      nodes_(std::make_unique<KeptNodes>()) {
     if (rows < 1 || cols < 1) {
         throw Error(ErrorCode::invalid_argument, "a layer has at least 1 row and 1 column, not " +
                                                      std::to_string(rows) + " x " +
@@ -129,45 +128,80 @@ TemporalGrid::TemporalGrid(openvdb::FloatGrid::Ptr deltas, openvdb::FloatGrid::P
     drop_empty_exact();
 }
 
+TemporalGrid::TemporalGrid(TemporalGrid&&) noexcept = default;
+TemporalGrid& TemporalGrid::operator=(TemporalGrid&&) noexcept = default;
+TemporalGrid::~TemporalGrid() = default;
+
+const Nodes& TemporalGrid::nodes() const {
+    return nodes_->list(deltas_->tree(), exact_ ? &exact_->tree() : nullptr);
+}
+
+Nodes& TemporalGrid::nodes_for_writing() {
+    return nodes_->list(deltas_->tree(), exact_ ? &exact_->tree() : nullptr);
+}
+
+Tree& TemporalGrid::deltas_for_writing() {
+    nodes_->drop();
+    deltas_->tree().clearAllAccessors();
+    return deltas_->tree();
+}
+
+Tree* TemporalGrid::exact_for_writing() {
+    nodes_->drop();
+    if (!exact_) return nullptr;
+    exact_->tree().clearAllAccessors();
+    return &exact_->tree();
+}
+
 Tree& TemporalGrid::make_exact() {
     if (!exact_) {
         auto made = make_grid();
         made->setName(name_ + ".exact");
         exact_ = std::move(made);
     }
-    return exact_->tree();
+    return *exact_for_writing();
 }
 
 void TemporalGrid::drop_empty_exact() {
-    if (exact_ && exact_->tree().root().empty()) exact_.reset();
+    if (!exact_ || !exact_->tree().root().empty()) return;
+    nodes_->drop();
+    exact_.reset();
+}
+
+void TemporalGrid::replace_deltas(Tree::Ptr tree) {
+    nodes_->drop();
+    deltas_->setTree(tree);
 }
 
 Figures figures(const TemporalGrid& grid) {
     std::atomic<std::uint64_t> base{0}, deltas{0}, exact{0};
-    Figures sum{};
-    const auto count = [&](const Tree& tree, bool has_base, std::atomic<std::uint64_t>& voxels) {
-        const auto nodes = lower_nodes(tree);
-        grid.workers().for_each(nodes.size(), walk_work(nodes), [&](std::size_t i) {
-            for (int band = 0; band < bands_per_tile; ++band) {
-                for_each_leaf(*nodes[i], band, [&](int, const Leaf& leaf) {
-                    std::uint64_t at_zero = 0;
-                    if (has_base && leaf.origin().z() == 0) {
-                        for (int row = 0; row < leaf_dim; ++row) {
-                            at_zero += __builtin_popcountll(mask_word(leaf, row) & every_byte);
-                        }
-                    }
-                    base += at_zero;
-                    voxels += leaf.onVoxelCount() - at_zero;
-                });
-            }
-        });
-        sum.leaves += tree.leafCount();
-        sum.lower_nodes += nodes.size();
-        for (auto upper = tree.root().cbeginChildOn(); upper; ++upper) ++sum.upper_nodes;
-        sum.memory_bytes += openvdb::tools::memUsage(tree, /*threaded=*/false);
+    const auto count = [](const Lower* node, bool has_base, std::atomic<std::uint64_t>& at_zero,
+                          std::atomic<std::uint64_t>& others) {
+        if (!node) return;
+        std::uint64_t voxels = 0, of_base = 0;
+        for (auto leaf = node->cbeginChildOn(); leaf; ++leaf) {
+            voxels += leaf->onVoxelCount();
+            if (!has_base || leaf->origin().z() != 0) continue;
+            for (int at = 0; at < leaf_size; at += leaf_dim) of_base += leaf->isValueOn(at);
+        }
+        at_zero += of_base;
+        others += voxels - of_base;
     };
-    count(grid.deltas(), true, deltas);
-    if (grid.exact()) count(*grid.exact(), false, exact);
+    const Nodes& nodes = grid.nodes();
+    grid.workers().for_each(nodes.pairs().size(), nodes.work(), [&](std::size_t i) {
+        const NodePair& pair = nodes.pairs()[i];
+        count(pair.deltas(), true, base, deltas);
+        count(pair.exact(), false, base, exact);
+    });
+    Figures sum{};
+    for (const Tree* tree : {&grid.deltas(), grid.exact()}) {
+        if (!tree) continue;
+        const auto counts = tree->nodeCount();  // leaves first
+        sum.leaves += counts[Leaf::LEVEL];
+        sum.lower_nodes += counts[Lower::LEVEL];
+        sum.upper_nodes += counts[Upper::LEVEL];
+        sum.memory_bytes += openvdb::tools::memUsage(*tree, /*threaded=*/false);
+    }
     sum.base_voxels = base;
     sum.delta_voxels = deltas;
     sum.exact_voxels = exact;

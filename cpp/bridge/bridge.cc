@@ -104,16 +104,11 @@ rust::Slice<const std::int32_t> state_cols(const SparseState& state) { return sl
 rust::Slice<const float> state_values(const SparseState& state) { return slice(state.values); }
 
 std::unique_ptr<Slices> delta_slices(const TemporalGrid& grid, rust::Slice<const std::int32_t> zs) {
-    return std::make_unique<Slices>(slices(grid.workers(), grid.deltas(), span(zs)));
+    return std::make_unique<Slices>(temporal_vdb::delta_slices(grid, span(zs)));
 }
 
 std::unique_ptr<Slices> exact_slices(const TemporalGrid& grid, rust::Slice<const std::int32_t> zs) {
-    if (grid.exact()) {
-        return std::make_unique<Slices>(slices(grid.workers(), *grid.exact(), span(zs)));
-    }
-    auto none = std::make_unique<Slices>();
-    none->offsets.assign(zs.size() + 1, 0);
-    return none;
+    return std::make_unique<Slices>(temporal_vdb::exact_slices(grid, span(zs)));
 }
 
 rust::Slice<const std::uint64_t> slice_offsets(const Slices& slices) {

@@ -5,7 +5,12 @@
 
 #include <temporal_vdb/temporal_grid.h>
 
+#include "nodes.h"
+
 #include <doctest/doctest.h>
+
+#include <map>
+#include <utility>
 
 namespace temporal_vdb {
 namespace test {
@@ -62,8 +67,34 @@ inline std::string broken_invariant(const TemporalGrid::Tree& tree, const Tempor
     return "";
 }
 
+/// How the grid's list of nodes differs from its trees; "" if it does not. That it is asked for
+/// after every call is what tells one that a kernel should have dropped.
+inline std::string broken_list(const TemporalGrid& grid) {
+    std::map<openvdb::Coord, std::pair<const Lower*, const Lower*>> wanted;
+    const auto walk = [](const TemporalGrid::Tree& tree, const auto& found) {
+        for (auto upper = tree.root().cbeginChildOn(); upper; ++upper) {
+            for (auto lower = upper->cbeginChildOn(); lower; ++lower) found(*lower);
+        }
+    };
+    walk(grid.deltas(), [&](const Lower& node) { wanted[node.origin()].first = &node; });
+    if (grid.exact()) {
+        walk(*grid.exact(), [&](const Lower& node) { wanted[node.origin()].second = &node; });
+    }
+    const auto& pairs = grid.nodes().pairs();
+    if (pairs.size() != wanted.size()) return "a list of more or fewer nodes than there are";
+    auto at = wanted.begin();
+    for (const NodePair& pair : pairs) {
+        if (pair.origin() != at->first) return "a node is listed in another's place";
+        if (pair.deltas() != at->second.first) return "another node of the deltas is listed";
+        if (pair.exact() != at->second.second) return "another node of the marks is listed";
+        ++at;
+    }
+    return "";
+}
+
 inline void check_invariants(const TemporalGrid& grid) {
     CHECK(broken_invariant(grid.deltas(), grid) == "");
+    CHECK(broken_list(grid) == "");
     if (!grid.exact()) return;
     CHECK(broken_invariant(*grid.exact(), grid) == "");
     CHECK_FALSE(grid.exact()->root().empty());

@@ -184,8 +184,8 @@ public:
 
     /// Slices of both trees, and the life of some weights.
     void check_slices(const std::vector<std::int32_t>& zs) const {
-        check_slices(zs, grid.deltas(), model.deltas);
-        if (grid.exact()) check_slices(zs, *grid.exact(), model.marks);
+        check_slices(zs, delta_slices(grid, zs), model.deltas);
+        check_slices(zs, exact_slices(grid, zs), model.marks);
     }
 
     void check_lives(const std::vector<Weight>& weights, const std::vector<ZSpan>& spans) const {
@@ -263,9 +263,8 @@ private:
         return difference(voxels, expected);
     }
 
-    void check_slices(const std::vector<std::int32_t>& zs, const TemporalGrid::Tree& tree,
-                      const Voxels& wanted) const {
-        const Slices got = slices(grid.workers(), tree, zs);
+    static void check_slices(const std::vector<std::int32_t>& zs, const Slices& got,
+                             const Voxels& wanted) {
         REQUIRE(got.offsets.size() == zs.size() + 1);
         CHECK(got.offsets.front() == 0);
         CHECK(got.offsets.back() == got.voxels.size());

@@ -18,7 +18,10 @@ struct Slices {
     std::vector<Voxel> voxels;
 };
 
-/// The active voxels of the slices `zs` (ascending, each once) of one tree of the grid.
-Slices slices(const Workers& workers, const TemporalGrid::Tree& tree, Span<const std::int32_t> zs);
+/// The deltas of the slices `zs` (ascending, each once); z = 0 is the base.
+Slices delta_slices(const TemporalGrid& grid, Span<const std::int32_t> zs);
+
+/// The exact marks of the slices.
+Slices exact_slices(const TemporalGrid& grid, Span<const std::int32_t> zs);
 
 }  // namespace temporal_vdb

@@ -13,6 +13,9 @@
 
 namespace temporal_vdb {
 
+class KeptNodes;
+class Nodes;
+
 /// The voxel of weight (row, col) at a timestep: x is the row, y the column, z the time.
 /// Code that knows no time goes on working: it sees the base, z = 0.
 inline openvdb::Coord to_3d(std::int32_t row, std::int32_t col, std::int32_t timestep = 0) {
@@ -26,8 +29,8 @@ inline openvdb::Coord to_3d(std::int32_t row, std::int32_t col, std::int32_t tim
 ///
 /// What always holds between calls: background 0; no voxel outside rows x cols or below z = 0; no
 /// active tiles; inactive voxels of leaves hold +0.0; no empty leaf or node; `exact` absent or not
-/// empty. The kernels (insert.h, state.h, slices.h, histories.h,
-/// fold.h) rely on it and keep it.
+/// empty. The kernels (insert.h, state.h, slices.h, histories.h, fold.h, prune.h) rely on it and
+/// keep it.
 ///
 /// Reading from several threads at once is safe; writing needs the grid to itself.
 class TemporalGrid {
@@ -51,8 +54,9 @@ public:
                  std::int32_t rows, std::int32_t cols, std::int32_t z_limit, int threads,
                  std::size_t spare_bytes = default_spare_bytes);
 
-    TemporalGrid(TemporalGrid&&) noexcept = default;
-    TemporalGrid& operator=(TemporalGrid&&) noexcept = default;
+    TemporalGrid(TemporalGrid&&) noexcept;
+    TemporalGrid& operator=(TemporalGrid&&) noexcept;
+    ~TemporalGrid();
 
     const std::string& name() const { return name_; }
     std::int32_t rows() const { return rows_; }
@@ -69,14 +73,22 @@ public:
 
     // For the kernels.
     LeafPool& pool() const { return *pool_; }
-    Tree& deltas_for_writing() { return deltas_->tree(); }
-    Tree* exact_for_writing() { return exact_ ? &exact_->tree() : nullptr; }
+
+    /// The lower nodes of both trees, listed at the first call after a tree was asked for below.
+    const Nodes& nodes() const;
+    /// The same for a kernel that changes the voxels of leaves that are there.
+    Nodes& nodes_for_writing();
+
+    // Who adds nodes to a tree or takes them out gets the tree here, and only then: accessors that
+    // are registered with it forget the nodes that they knew, and nodes() is listed anew.
+    Tree& deltas_for_writing();
+    Tree* exact_for_writing();
     /// The tree of the exact marks, made if there is none.
     Tree& make_exact();
     /// Drops the companion grid if nothing is left in it.
     void drop_empty_exact();
     /// Replaces the tree of the deltas.
-    void replace_deltas(Tree::Ptr tree) { deltas_->setTree(tree); }
+    void replace_deltas(Tree::Ptr tree);
 
 private:
     openvdb::FloatGrid::Ptr deltas_;
@@ -86,6 +98,7 @@ private:
     std::int32_t cols_;
     Workers workers_;
     std::unique_ptr<LeafPool> pool_;
+    std::unique_ptr<KeptNodes> nodes_;
 };
 
 /// Sizes of a layer as it stands in memory, base and exact marks included.

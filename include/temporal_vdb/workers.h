@@ -2,9 +2,8 @@
 #pragma once
 
 #include <temporal_vdb/float_mode.h>
+#include <temporal_vdb/share_out.h>
 
-#include <tbb/blocked_range.h>
-#include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 
 #include <algorithm>
@@ -46,18 +45,25 @@ public:
             auto tool = make();
             for (std::size_t i = begin; i < end; ++i) body(tool, i);
         };
-        constexpr std::size_t worth_a_task = 4096;
-        if (threads_ == 1 || count <= 1 || work < 2 * worth_a_task) return range(0, count);
+        if (count <= 1 || !worth_sharing(work)) return range(0, count);
         const std::size_t grain = std::max<std::size_t>(1, count * worth_a_task / work);
-        tbb::task_arena arena(threads_);
-        arena.execute([&] {
-            tbb::parallel_for(
-                tbb::blocked_range<std::size_t>(0, count, grain),
-                [&](const tbb::blocked_range<std::size_t>& r) { range(r.begin(), r.end()); });
-        });
+        share_out(threads_, count, grain, range);
+    }
+
+    /// Calls body(threaded) once, where OpenVDB's own loops over nodes find these threads and no
+    /// others: `threaded` is what they are to be told. These tasks are in the host's floating point
+    /// mode, unless they make a FloatMode.
+    template <typename Body>
+    void within_arena(std::size_t work, const Body& body) const {
+        if (!worth_sharing(work)) return body(false);
+        temporal_vdb::within_arena(threads_, body);
     }
 
 private:
+    static constexpr std::size_t worth_a_task = 4096;
+
+    bool worth_sharing(std::size_t work) const { return threads_ > 1 && work >= 2 * worth_a_task; }
+
     int threads_;
 };
 

@@ -20,8 +20,8 @@ DENSITY = @DENSITY@  # the grid density, where rise and fall are 1 together
 ORANGE = (1.0, 0.3, 0.02, 1.0)
 BLUE = (0.02, 0.3, 1.0, 1.0)
 BACKGROUND = (0.012, 0.012, 0.014, 1.0)
-DENSE = 3.0  # times as dense as it is in a scene without a material, so that it has a surface
-BRIGHT = 1.1  # of what cannot be seen through
+DENSE = 4.0  # times as dense as it is in a scene without a material, so that it has a surface
+BRIGHT = 2.2  # of what cannot be seen through, where a movement is 1
 SIDE = (1.5, -1.75, 1.3)  # where the camera stands: before a corner, a little above
 
 given = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else []
@@ -54,7 +54,8 @@ def material(name):
 
 
 # The volume gives light of its own, in the colour of where weights went, and keeps off what is behind
-# it. Both go with the density, so that dense and sparse volumes are as bright.
+# it. Both go with the density, so that dense and sparse volumes are as bright; light goes with the
+# square of a movement, so that what cannot be seen through is as bright as it moved far.
 made, nodes, link, out = material("rise and fall")
 
 
@@ -78,7 +79,8 @@ def field(name):
 def glowing(way, colour):
     node = nodes.new("ShaderNodeEmission")
     node.inputs["Color"].default_value = colour
-    link(calculated("MULTIPLY", way, DENSITY * DENSE * BRIGHT), node.inputs["Strength"])
+    square = calculated("MULTIPLY", way, way)
+    link(calculated("MULTIPLY", square, DENSITY * DENSE * BRIGHT), node.inputs["Strength"])
     return node.outputs["Emission"]
 
 
@@ -118,9 +120,9 @@ scene.world.use_nodes = True
 scene.world.node_tree.nodes["Background"].inputs["Color"].default_value = BACKGROUND
 scene.view_settings.view_transform = "Standard"
 scene.render.engine = "CYCLES"
-scene.render.resolution_x = 960
-scene.render.resolution_y = 720
-scene.cycles.samples = 32
+scene.render.resolution_x = 640
+scene.render.resolution_y = 480
+scene.cycles.samples = 16
 scene.cycles.use_denoising = False
 # Steps of several voxels: where they begin differs from ray to ray, so that nothing is left out.
 for name, value in [("volume_step_rate", 4.0), ("volume_preview_step_rate", 4.0)]:

@@ -243,10 +243,10 @@ impl VolumeExport {
         let order = order.map(|text| (request.beside(".order.json"), text));
         let mut look = Vec::new();
         if self.options.look {
-            let voxels = made.voxels;
-            let script = look::blender(&files, self.options.up);
+            let (size, up) = (self.options.size, self.options.up);
+            let script = look::blender(&files, size, &made, up);
             look.push((request.beside(".blender.py"), script));
-            let scene = look::usd(&files, self.options.size, voxels, self.options.up);
+            let scene = look::usd(&files, size, made.voxels, up);
             look.push((request.beside(".usda"), scene));
         }
         let mut volume = Volume {

@@ -167,6 +167,7 @@ impl Request<'_> {
             layers,
             lines,
             voxels: stage.layout.dims,
+            dense: stage.dense,
         };
         Ok((names, made))
     }

@@ -8,6 +8,9 @@ const EDGE: usize = 256;
 /// Voxels between two layers.
 const GAP: usize = 2;
 
+/// Voxels of a plate, from front to back.
+const THICKEST: usize = 8;
+
 /// Where layers lie in a volume, in voxels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
@@ -82,9 +85,10 @@ impl Layout {
         };
         let width = places.iter().map(|p| p.voxels.1).max().unwrap_or(1);
         let height = places.iter().map(|p| p.voxels.0).max().unwrap_or(1);
-        // About as deep as it is wide and high, a third of it plates.
+        // About as deep as it is wide and high, at most a third of it plates: thicker ones would
+        // show no more, and every frame has them.
         let pitch = (width.max(height).min(EDGE) / places.len().max(1)).max(2);
-        let thick = (pitch / 3).max(1);
+        let thick = (pitch / 3).clamp(1, THICKEST);
         for (i, place) in places.iter_mut().enumerate() {
             let (rows, cols) = place.voxels;
             place.origin = [i * pitch, (width - cols) / 2, (height - rows) / 2];
@@ -339,7 +343,7 @@ mod tests {
         let layout = Layout::plates(&[(256, 64), (10, 256)], VolumePool::Auto);
         assert_eq!(layout.places[0].origin, [0, 96, 0]);
         assert_eq!(layout.places[1].origin, [128, 0, 123]);
-        assert_eq!(layout.dims, [128 + 42, 256, 256]);
+        assert_eq!(layout.dims, [128 + 8, 256, 256]);
     }
 
     #[test]

@@ -3,18 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use super::options::VolumeUp;
+use super::volume::Made;
 
 /// A script for Blender 3.4 and later: `blender --python OUT.blender.py` opens the volume, and
 /// `blender -b --python OUT.blender.py -- picture.png` renders it.
-pub(super) fn blender(files: &[PathBuf], up: VolumeUp) -> String {
-    let names: Vec<String> = files.iter().map(|file| quoted(&name(file))).collect();
+pub(super) fn blender(files: &[PathBuf], size: f64, made: &Made, up: VolumeUp) -> String {
+    let [x, y, z] = edges(size, made.voxels, up);
     let turn = match up {
         VolumeUp::Z => "",
         // Blender's z is upward: a quarter turn about x.
         VolumeUp::Y => "volume.rotation_euler.x = math.pi / 2\n",
     };
     include_str!("look/blender.py")
-        .replace("@FIRST@", &names[0])
+        .replace("@FIRST@", &quoted(&name(&files[0])))
+        .replace("@EDGES@", &format!("({x}, {y}, {z})"))
+        .replace("@DENSITY@", &format!("{:?}", made.dense))
         .replace("@FRAMES@", &files.len().to_string())
         .replace("@TURN@\n", turn)
 }
@@ -26,13 +29,7 @@ pub(super) fn usd(files: &[PathBuf], size: f64, voxels: [usize; 3], up: VolumeUp
         VolumeUp::Z => "Z",
         VolumeUp::Y => "Y",
     };
-    let longest = voxels.into_iter().max().unwrap_or(1) as f64;
-    let half = voxels.map(|n| 0.5 * size * n as f64 / longest);
-    let half = match up {
-        VolumeUp::Z => half,
-        VolumeUp::Y => [half[0], half[2], half[1]],
-    };
-    let [x, y, z] = half;
+    let [x, y, z] = edges(size, voxels, up).map(|edge| 0.5 * edge);
     let path = match files {
         [only] => format!("asset filePath = @./{}@", name(only)),
         _ => {
@@ -66,6 +63,16 @@ pub(super) fn usd(files: &[PathBuf], size: f64, voxels: [usize; 3], up: VolumeUp
         nz = -z,
         assets = assets.join("\n"),
     )
+}
+
+/// How long the edges of the whole are, along the file's axes.
+fn edges(size: f64, voxels: [usize; 3], up: VolumeUp) -> [f64; 3] {
+    let longest = voxels.into_iter().max().unwrap_or(1) as f64;
+    let [x, y, z] = voxels.map(|n| size * n as f64 / longest);
+    match up {
+        VolumeUp::Z => [x, y, z],
+        VolumeUp::Y => [x, z, y],
+    }
 }
 
 fn name(file: &Path) -> String {

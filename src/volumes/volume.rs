@@ -96,6 +96,8 @@ pub(super) struct Made {
     pub(super) layers: Vec<PicturedLayer>,
     pub(super) lines: Vec<(Lines, Lines)>,
     pub(super) voxels: [usize; 3],
+    /// The density where rise and fall are 1 together.
+    pub(super) dense: f32,
 }
 
 impl Request<'_> {
@@ -147,9 +149,10 @@ impl Request<'_> {
         let per_step = axis.voxels_per_step as f32 / axis.steps_per_voxel as f32;
         file.set_float("voxels_per_step", per_step)?;
         self.tell_notes(&mut file, self.steps.last().copied().unwrap_or(0))?;
+        let dense = dense(&layout, &scene, axis, &blocks);
         let (voxels, task) = (layout.dims, task.clone());
         blocking::run(move || {
-            fill(&mut file, &layout, &scene, axis, &blocks)?;
+            fill(&mut file, &layout, &scene, axis, (&blocks, dense))?;
             task.check()?;
             file.write(&path)
         })
@@ -158,6 +161,7 @@ impl Request<'_> {
             layers,
             lines,
             voxels,
+            dense,
         })
     }
 
@@ -187,17 +191,23 @@ impl Request<'_> {
     }
 }
 
-/// Fills the three grids with blocks whose values are bright already.
+/// The density where rise and fall are 1 together, of blocks whose values are bright already.
+fn dense(layout: &Layout, scene: &Scene, axis: TimeAxis, blocks: &[Block]) -> f32 {
+    let sum: f64 = blocks.iter().map(Block::sum).sum();
+    density_of(
+        sum * axis.voxels_per_step as f64 / layout.box_voxels() as f64,
+        scene,
+    )
+}
+
+/// Fills the three grids.
 fn fill(
     file: &mut VolumeFile,
     layout: &Layout,
     scene: &Scene,
     axis: TimeAxis,
-    blocks: &[Block],
+    (blocks, dense): (&[Block], f32),
 ) -> Result<()> {
-    let sum: f64 = blocks.iter().map(Block::sum).sum();
-    let mean = sum * axis.voxels_per_step as f64 / layout.box_voxels() as f64;
-    let dense = density_of(mean, scene);
     let mut values = Vec::new();
     for (place, block) in layout.places.iter().zip(blocks) {
         let at = |[row, col, z]: [usize; 3]| {

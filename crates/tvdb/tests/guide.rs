@@ -45,12 +45,15 @@ fn what_the_pages_show_is_what_happens() {
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 
-/// The README and the pages of the guide, which has some.
+/// The README and the pages of the guide, which has some; its pictures are in a folder of their own.
 fn pages() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut pages = vec![root.join("README.md")];
     for entry in fs::read_dir(root.join("docs/guide")).unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() && path.ends_with("pictures") {
+            continue;
+        }
         assert!(
             path.extension().is_some_and(|ending| ending == "md"),
             "{}",
@@ -427,6 +430,22 @@ fn links_lead_somewhere() {
                 assert!(found, "{}: {link}", page.display());
             }
         }
+    }
+}
+
+#[test]
+fn pictures_are_shown_and_small() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide");
+    let texts: String = pages()
+        .iter()
+        .map(|page| fs::read_to_string(page).unwrap())
+        .collect();
+    for entry in fs::read_dir(guide.join("pictures")).unwrap() {
+        let path = entry.unwrap().path();
+        let (name, size) = (path.file_name().unwrap(), path.metadata().unwrap().len());
+        let link = format!("](pictures/{})", name.display());
+        assert!(texts.contains(&link), "no page shows {}", path.display());
+        assert!(size <= 160_000, "{}: {size} bytes", path.display());
     }
 }
 

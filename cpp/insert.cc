@@ -52,10 +52,15 @@ std::vector<Leaf*> touch_leaves(const TemporalGrid& grid, Tree& tree, std::int32
 
 /// Sets a run's voxels.
 void set_run(Leaf& leaf, VoxelRun run, std::int32_t z) {
-    const unsigned offset = run.row_offset() | static_cast<unsigned>(z & (leaf_dim - 1));
+    float* values = leaf.buffer().data() + run.row_offset();
+    std::uint64_t bits = 0;
     for (const Voxel* voxel = run.begin; voxel != run.end; ++voxel) {
-        leaf.setValueOn(offset | VoxelRun::col_offset(*voxel), voxel->value);
+        const unsigned at =
+            VoxelRun::col_offset(*voxel) | static_cast<unsigned>(z & (leaf_dim - 1));
+        values[at] = voxel->value;
+        bits |= std::uint64_t{1} << at;
     }
+    switch_on(leaf, run.begin->row & (leaf_dim - 1), bits);
 }
 
 /// Sets the batch's voxels in slice z.

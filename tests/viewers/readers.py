@@ -29,6 +29,18 @@ class Readers(Setting):
             for line in ["class: fog volume", "is_saved_as_half_float: true", "Background value: 0"]:
                 self.assertEqual(len(re.findall(rf"^ *{line}$", printed, re.MULTILINE)), 3, line)
 
+    def test_exact_files(self):
+        need("vdb_print")
+        self.tvdb("export", "--exact", self.store, "-o", self.folder / "exact")
+        files = sorted((self.folder / "exact").glob("*.vdb"))
+        self.assertGreater(len(files), 1)
+        for file in files:
+            printed = ran("vdb_print", "-l", file)
+            self.assertRegex(printed, r"VDB version: \S+/224\n")
+            self.assertIn("Type: Tree_float_5_4_3", printed)
+            # Each bit of a weight is in it.
+            self.assertNotIn("is_saved_as_half_float: true", printed)
+
     def test_pyopenvdb(self):
         try:
             import pyopenvdb

@@ -329,9 +329,9 @@ async fn time_stands_upright_along_y_and_nothing_is_mirrored() {
     // A quarter turn about x.
     let turned =
         |(at, value): (&[i64; 3], &f64)| ([at[0], at[2], SHAPE.1 as i64 - 1 - at[1]], *value);
-    for grid in 0..3 {
-        let expected: BTreeMap<_, _> = found[0][grid].voxels.iter().map(turned).collect();
-        assert_eq!(expected, found[1][grid].voxels);
+    for (upright, lying) in found[0].iter().zip(&found[1]) {
+        let expected: BTreeMap<_, _> = upright.voxels.iter().map(turned).collect();
+        assert_eq!(expected, lying.voxels);
     }
 }
 

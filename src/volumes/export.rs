@@ -259,7 +259,12 @@ impl VolumeExport {
             bytes: 0,
             files,
         };
+        let old_order = request.beside(".order.json");
         blocking::run(move || {
+            if order.is_none() {
+                // One of an older volume in another order would be taken for this one's.
+                let _ = fs::remove_file(old_order); // there need be none
+            }
             for (path, text) in order.into_iter().chain(look) {
                 replace(&path, &text).map_err(|source| Error::Io { path, source })?;
             }

@@ -114,7 +114,7 @@ impl Request<'_> {
             2.0 * voxels as f64 * own.mean(|movement| tone.brightness(movement))
         });
         let mean = sums.sum::<f64>() / layout.box_voxels() as f64;
-        let dense = density_of(mean, &scene);
+        let dense = density_of(mean, &scene).ok_or_else(|| self.too_faint())?;
         let pictured = self
             .layers
             .iter()

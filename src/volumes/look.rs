@@ -15,11 +15,11 @@ pub(super) fn blender(files: &[PathBuf], size: f64, made: &Made, up: VolumeUp) -
         VolumeUp::Y => "volume.rotation_euler.x = math.pi / 2\n",
     };
     include_str!("look/blender.py")
-        .replace("@FIRST@", &quoted(&name(&files[0])))
         .replace("@EDGES@", &format!("({x}, {y}, {z})"))
         .replace("@DENSITY@", &format!("{:?}", made.dense))
         .replace("@FRAMES@", &files.len().to_string())
         .replace("@TURN@\n", turn)
+        .replace("@FIRST@", &quoted(&name(&files[0]))) // last: a name may hold anything
 }
 
 /// A scene in USD, as Houdini, usdview and Blender read it: one volume, its three fields, and a frame
@@ -31,10 +31,10 @@ pub(super) fn usd(files: &[PathBuf], size: f64, voxels: [usize; 3], up: VolumeUp
     };
     let [x, y, z] = edges(size, voxels, up).map(|edge| 0.5 * edge);
     let path = match files {
-        [only] => format!("asset filePath = @./{}@", name(only)),
+        [only] => format!("asset filePath = {}", asset(only)),
         _ => {
             let frames = files.iter().enumerate();
-            let frames = frames.map(|(i, file)| format!("{}: @./{}@", i + 1, name(file)));
+            let frames = frames.map(|(i, file)| format!("{}: {}", i + 1, asset(file)));
             let frames: Vec<_> = frames.collect();
             let frames = frames.join(",\n            ");
             format!("asset filePath.timeSamples = {{\n            {frames}\n        }}")
@@ -82,6 +82,18 @@ fn name(file: &Path) -> String {
 
 /// As a string of Python's.
 fn quoted(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
-    format!("\"{escaped}\"")
+    let escaped = |c: char| match c {
+        '"' | '\\' => format!("\\{c}"),
+        c if c.is_control() => format!("\\u{:04x}", c as u32),
+        c => c.to_string(),
+    };
+    format!("\"{}\"", text.chars().map(escaped).collect::<String>())
+}
+
+/// A file beside the scene, as USD names it.
+fn asset(file: &Path) -> String {
+    let name = name(file);
+    // One that has the mark itself is put between three.
+    let mark = if name.contains('@') { "@@@" } else { "@" };
+    format!("{mark}./{name}{mark}")
 }

@@ -111,6 +111,19 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// Only a scale that was given can be so large.
+    pub(super) fn too_faint(&self) -> Error {
+        let value = match self.options.scale {
+            VolumeScale::Fixed(scale) => scale.to_string(),
+            other => format!("{other:?}"),
+        };
+        Error::InvalidVolume {
+            option: "scale",
+            value,
+            expected: "a smaller one: no movement reaches a fiftieth of it, after gamma",
+        }
+    }
+
     pub(super) fn shapes(&self) -> Vec<(i32, i32)> {
         self.layers.iter().map(|layer| layer.shape).collect()
     }

@@ -20,10 +20,10 @@ pub(super) const DEPTH: f64 = 1.5;
 /// The densest that a 16-bit float can tell.
 const DENSEST: f64 = 65_504.0;
 
-/// What the density of a voxel is, where rise and fall are 1 together, for a volume whose voxels have
-/// that on the mean.
-pub(super) fn density_of(mean: f64, scene: &Scene) -> f32 {
-    (DEPTH / (mean * scene.shortest())).min(DENSEST) as f32
+/// The density where rise and fall are 1 together, for a volume in which they are `mean` on the mean;
+/// `None` where nothing is bright.
+pub(super) fn density_of(mean: f64, scene: &Scene) -> Option<f32> {
+    (mean > 0.0).then(|| (DEPTH / (mean * scene.shortest())).min(DENSEST) as f32)
 }
 
 /// The movements of a layer, in voxels: plane after plane in the order of time.
@@ -122,20 +122,22 @@ impl Request<'_> {
         for (i, place) in layout.places.iter().enumerate() {
             blocks.push(self.block(i, place, &lines[i], axis, task).await?);
         }
-        let found: Vec<_> = blocks.iter().map(Block::magnitudes).collect();
-        let tones = Tone::of_layers(options.scale, options.gamma, &found)
-            .ok_or_else(|| self.nothing_moves())?;
+        let (scale, gamma) = (options.scale, options.gamma);
+        let (blocks, tones) = blocking::run(move || {
+            let found: Vec<_> = blocks.iter().map(Block::magnitudes).collect();
+            let tones = Tone::of_layers(scale, gamma, &found);
+            for (block, tone) in blocks.iter_mut().zip(tones.iter().flatten()) {
+                block.brighten(*tone);
+            }
+            Ok((blocks, tones))
+        })
+        .await?;
+        let tones = tones.ok_or_else(|| self.nothing_moves())?;
         let scene = Scene::new(&layout, options.size, options.up);
         let mut file = scene.file()?;
         let mut layers = Vec::new();
-        for (((own, place), tone), block) in self
-            .layers
-            .iter()
-            .zip(&layout.places)
-            .zip(&tones)
-            .zip(&mut blocks)
-        {
-            block.brighten(*tone);
+        let shown = self.layers.iter().zip(&layout.places).zip(&tones);
+        for (((own, place), tone), block) in shown.zip(&blocks) {
             layers.push(PicturedLayer {
                 name: own.name.clone(),
                 shape: own.shape,
@@ -149,14 +151,20 @@ impl Request<'_> {
         let per_step = axis.voxels_per_step as f32 / axis.steps_per_voxel as f32;
         file.set_float("voxels_per_step", per_step)?;
         self.tell_notes(&mut file, self.steps.last().copied().unwrap_or(0))?;
-        let dense = dense(&layout, &scene, axis, &blocks);
         let (voxels, task) = (layout.dims, task.clone());
-        blocking::run(move || {
+        let dense = blocking::run(move || {
+            let sum: f64 = blocks.iter().map(Block::sum).sum();
+            let mean = sum * axis.voxels_per_step as f64 / layout.box_voxels() as f64;
+            let Some(dense) = density_of(mean, &scene) else {
+                return Ok(None);
+            };
             fill(&mut file, &layout, &scene, axis, (&blocks, dense))?;
             task.check()?;
-            file.write(&path)
+            file.write(&path)?;
+            Ok(Some(dense))
         })
         .await?;
+        let dense = dense.ok_or_else(|| self.too_faint())?;
         Ok(Made {
             layers,
             lines,
@@ -183,21 +191,17 @@ impl Request<'_> {
             if planes.is_empty() {
                 return Ok(block);
             }
-            for plane in &planes {
-                block.add(i, plane);
-                i += 1;
-            }
+            let begin = i;
+            i += planes.len();
+            block = blocking::run(move || {
+                for (plane, i) in planes.iter().zip(begin..) {
+                    block.add(i, plane);
+                }
+                Ok(block)
+            })
+            .await?;
         }
     }
-}
-
-/// The density where rise and fall are 1 together, of blocks whose values are bright already.
-fn dense(layout: &Layout, scene: &Scene, axis: TimeAxis, blocks: &[Block]) -> f32 {
-    let sum: f64 = blocks.iter().map(Block::sum).sum();
-    density_of(
-        sum * axis.voxels_per_step as f64 / layout.box_voxels() as f64,
-        scene,
-    )
 }
 
 /// Fills the three grids.

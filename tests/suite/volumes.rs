@@ -482,6 +482,7 @@ async fn what_cannot_be_shown_is_refused_and_leaves_nothing() {
         new().gamma(0.0),
         new().gamma(f32::NAN),
         new().scale(VolumeScale::Fixed(-1.0)),
+        new().scale(VolumeScale::Fixed(1e9)), // nothing would be seen
         new().size(0.0),
         new().size(f64::INFINITY),
         new().every(0),

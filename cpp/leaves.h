@@ -18,7 +18,7 @@ Lower& touch_lower(Tree& tree, const openvdb::Coord& xyz);
 /// child mask and in the value mask, and no more (no count, no parent). x is the highest part of an
 /// offset in a node: a band's 256 entries follow each other, and their bits are four 64 bit words
 /// of each mask that hold no other band's. (With ValueAccessors it would not be safe: the tree
-/// keeps a registry of them.) `./run test` has the thread sanitizer look on: tests/threads_test.cc.
+/// keeps a registry of them.) `./run test` has the thread sanitizer look on: tests/races_test.cc.
 Leaf& touch_leaf(Lower& node, const openvdb::Coord& xyz, LeafPool::Share& spare);
 
 /// Takes the leaves and nodes without active voxels out of a grid's trees, among those that meet

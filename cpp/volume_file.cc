@@ -35,7 +35,7 @@ void VolumeFile::fill(Grid which, const openvdb::Coord& origin, const openvdb::C
     // OpenVDB's view of a dense block does not take a const pointer, and does not write through it.
     const openvdb::tools::Dense<float, openvdb::tools::LayoutZYX> dense(
         filled, const_cast<float*>(values.data));
-    openvdb::tools::copyFromDense(dense, *grids_[static_cast<std::size_t>(which)], 0.0f);
+    openvdb::tools::copyFromDense(dense, *grids_.at(static_cast<std::size_t>(which)), 0.0f);
 }
 
 void VolumeFile::hold_bounds(const openvdb::Coord& first, const openvdb::Coord& last) {

@@ -25,8 +25,8 @@ public:
     void fill(Grid which, const openvdb::Coord& origin, const openvdb::Coord& dims,
               Span<const float> values);
 
-    /// Makes the voxels `first` and `last` active in all three grids, whatever they hold, so that
-    /// none is empty and all frames of a sequence have one bounding box.
+    /// Makes the voxels `first` and `last` active in all three grids, whatever they hold: in
+    /// frames, so that none is empty and all of a sequence have one bounding box.
     void hold_bounds(const openvdb::Coord& first, const openvdb::Coord& last);
 
     /// Metadata of all three grids.

@@ -1,7 +1,7 @@
 //! The head of a file, and the list of its grids.
 
 use super::metadata::Metadata;
-use super::source::Source;
+use super::source::{Source, shown};
 use super::transform;
 use super::tree::{self, Tree};
 use crate::error::Result;
@@ -92,7 +92,7 @@ impl Archive {
         let Some(float) = &entry.float else {
             return Err(self
                 .source
-                .refuse(format!("grid '{}' is no float grid", entry.name)));
+                .refuse(format!("grid '{}' is no float grid", shown(&entry.name))));
         };
         self.source
             .within(float.tree, float.end.unwrap_or(self.source.size()))?;
@@ -106,7 +106,7 @@ impl Archive {
         if float.end.is_some() && self.source.left() > 0 {
             return Err(self.source.refuse(format!(
                 "the file is damaged: grid '{}' ends {} bytes before the place that it names",
-                entry.name,
+                shown(&entry.name),
                 self.source.left()
             )));
         }
@@ -131,7 +131,7 @@ impl Archive {
         owner.ok_or_else(|| {
             self.source.refuse(format!(
                 "grid '{}' shares the tree of a grid that the file does not hold",
-                entry.name
+                shown(&entry.name)
             ))
         })
     }
@@ -185,7 +185,9 @@ fn entry(source: &mut Source, has_offsets: bool) -> Result<Entry> {
     let is_float = type_name == FLOAT_GRID;
     if !has_offsets && !is_float {
         return Err(source.refuse(format!(
-            "it was streamed, so that only what stands before grid '{name}', a {type_name}, could be read: save it with vdb_write or another program as a file"
+            "it was streamed, so that only what stands before grid '{}', a {}, could be read: save it with vdb_write or another program as a file",
+            shown(&name),
+            shown(&type_name)
         )));
     }
     let end = has_offsets
@@ -211,7 +213,7 @@ fn entry(source: &mut Source, has_offsets: bool) -> Result<Entry> {
     if compression > 7 {
         return Err(source.refuse(format!(
             "the file is damaged: grid '{}' is compressed in way {compression}, which does not exist",
-            entry.name
+            shown(&entry.name)
         )));
     }
     let metadata = Metadata::read(source, "a grid's metadata")?;
@@ -249,7 +251,8 @@ fn check_places(source: &Source, name: &str, places: [i64; 3], shared: bool) -> 
     };
     if begin as u64 != source.at() || !ordered || end < 0 || end as u64 > source.size() {
         return Err(source.refuse(format!(
-            "the file is damaged or cut off: grid '{name}' is said to lie at bytes {begin}, {values} and {end} of {}, from {} on",
+            "the file is damaged or cut off: grid '{}' is said to lie at bytes {begin}, {values} and {end} of {}, from {} on",
+            shown(name),
             source.size(),
             source.at()
         )));

@@ -3,7 +3,7 @@ use std::path::{Path, PathBuf};
 use super::archive::{Archive, Entry, TreeBytes};
 use super::form::{self, Form, Kind, MARKS_SUFFIX};
 use super::metadata::{NAME, Value};
-use super::source::Source;
+use super::source::{Source, shown};
 use super::tree::Tree;
 use crate::error::{Error, Result};
 use crate::limits::MAX_STEP;
@@ -212,14 +212,6 @@ fn choose(archive: &Archive, name: Option<&str>) -> Result<usize> {
 
 /// How many names an error lists.
 const SHOWN: usize = 20;
-
-/// A name as it is put into a message.
-fn shown(name: &str) -> String {
-    const LETTERS: usize = 200;
-    let start: String = name.chars().take(LETTERS).collect();
-    let dots = if start.len() < name.len() { "..." } else { "" };
-    format!("{}{dots}", start.escape_debug())
-}
 
 fn list<'a>(entries: impl Iterator<Item = &'a Entry>) -> String {
     let mut names: Vec<_> = entries

@@ -165,3 +165,11 @@ pub(super) fn refusal(path: &Path, reason: impl Into<String>) -> Error {
         reason: reason.into(),
     }
 }
+
+/// A name as it is put into a message.
+pub(super) fn shown(name: &str) -> String {
+    const LETTERS: usize = 200;
+    let start: String = name.chars().take(LETTERS).collect();
+    let dots = if start.len() < name.len() { "..." } else { "" };
+    format!("{}{dots}", start.escape_debug())
+}

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::chunk::{self, Packing};
-use super::source::Source;
+use super::source::{Source, shown};
 use crate::error::Result;
 
 /// Edges of the nodes, in voxels.
@@ -101,7 +101,7 @@ impl Walk<'_> {
     fn damaged(&self, what: &str) -> crate::error::Error {
         self.source.refuse(format!(
             "the file is damaged: grid '{}', before byte {}: {what}",
-            self.name,
+            shown(self.name),
             self.source.at()
         ))
     }

@@ -1,8 +1,9 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::{Builder, TempDir};
 
@@ -100,7 +101,7 @@ impl VolumeExport {
         self
     }
 
-    /// The longest edge, in units of the scene: 2 where nothing is said.
+    /// The longest edge, in units of the scene, 0.000001 to 1000000: 2 where nothing is said.
     pub fn size(mut self, units: f64) -> Self {
         self.options.size = units;
         self
@@ -112,14 +113,15 @@ impl VolumeExport {
         self
     }
 
-    /// Only every so many steps, the newest one being among them. A movement that is a step's own is
+    /// Only every so many steps, at least 1, the newest one being among them. A movement that is a step's own is
     /// then that of all steps since the one shown before.
     pub fn every(mut self, steps: usize) -> Self {
         self.options.every = steps;
         self
     }
 
-    /// Only the steps of a range: movements begin from the state as of its beginning.
+    /// Only the steps of a range. Movements begin from the state as of its beginning, so the first step
+    /// that is shown is the one after that.
     pub fn times(mut self, times: RangeInclusive<usize>) -> Self {
         self.times = times;
         self
@@ -153,11 +155,12 @@ impl VolumeExport {
     }
 
     /// Writes a volume of some layers to `path`, which ends in `.vdb`; beside it
-    /// `<name>.order.json` where rows and columns do not lie as in the matrix. An older volume is
-    /// replaced; nothing is left of one that fails or is cancelled.
+    /// `<name>.order.json` where rows and columns do not lie as in the matrix. Older files of these names
+    /// are replaced, once all new ones are written; nothing is left of a volume that fails or is
+    /// cancelled.
     ///
     /// Two passes over the history (one for [`VolumeOrder::Index`]), in bounded memory: the volume's
-    /// voxels and 256 MiB of states, or one state where that is more.
+    /// voxels, and 256 MiB of one layer's states, or two states where that is more.
     ///
     /// Errors: `InvalidVolume`, `NothingMoves`, `VolumeTooLarge`, `Pruned`, `Damaged`, `Io`,
     /// `OutOfMemory`, `Cancelled`.
@@ -170,16 +173,19 @@ impl VolumeExport {
         let path = path.into();
         let request = self.request(VolumeValue::Drift, layers, &path).await?;
         let (_stopper, task) = progress.begin();
-        let made = request.write_volume(path.clone(), progress, &task).await?;
-        self.finish(&request, vec![path], made).await
+        let hidden = hidden_folder(&path).await?;
+        let (written, made) = request.write_volume(&hidden, progress, &task).await?;
+        self.finish(&request, hidden, (written, vec![path]), made)
+            .await
     }
 
     /// Writes a file for each step: `run.vdb` becomes `run.0001.vdb` and so on, without gaps. Layers are
     /// plates one behind the other along x, row 0 uppermost; a movement fades over some frames. All
     /// frames have one scale, one transform and one box of active voxels.
     ///
-    /// All frames appear at the end, or none. Three passes over the history (two for
-    /// [`VolumeOrder::Index`]).
+    /// Files appear when all are written, or none does. Three passes over the history (two for
+    /// [`VolumeOrder::Index`]), each with the latest state of all layers in memory beside what
+    /// [`write`](Self::write) takes.
     ///
     /// Errors: as [`write`](Self::write); `StaleFrames` where frames of an earlier, longer sequence
     /// would go on after these.
@@ -206,20 +212,10 @@ impl VolumeExport {
         if next.exists() {
             return Err(Error::StaleFrames { path: next });
         }
-        let folder = folder_of(&path).to_owned();
-        let hidden = blocking::run(move || hidden_folder(&folder)).await?;
-        let (written, made) = request.write_frames(hidden.path(), progress, &task).await?;
-        let files: Vec<_> = (0..written.len()).map(frame).collect();
-        let names: Vec<_> = written.into_iter().zip(files.clone()).collect();
-        blocking::run(move || {
-            for (from, to) in names {
-                fs::rename(from, &to).map_err(|source| Error::Io { path: to, source })?;
-            }
-            drop(hidden);
-            Ok(())
-        })
-        .await?;
-        self.finish(&request, files, made).await
+        let hidden = hidden_folder(&path).await?;
+        let (written, made) = request.write_frames(&hidden, progress, &task).await?;
+        let files = (0..written.len()).map(frame).collect();
+        self.finish(&request, hidden, (written, files), made).await
     }
 
     async fn request<'a>(
@@ -228,15 +224,19 @@ impl VolumeExport {
         layers: &[&'a dyn VolumeLayer],
         path: &Path,
     ) -> Result<Request<'a>> {
+        if self.options.look {
+            look::check_name(path)?;
+        }
         let asked = (&self.options, &self.telling);
         Request::new(asked, value, layers, &self.times, path).await
     }
 
-    /// Writes what belongs beside the volume, and reports.
+    /// Writes what belongs beside the volume, gives everything its name, and reports.
     async fn finish(
         &self,
         request: &Request<'_>,
-        files: Vec<PathBuf>,
+        hidden: Arc<TempDir>,
+        (written, files): (Vec<PathBuf>, Vec<PathBuf>),
         made: Made,
     ) -> Result<Volume> {
         let order = request.order_file(&made.lines);
@@ -259,51 +259,53 @@ impl VolumeExport {
             bytes: 0,
             files,
         };
-        let old_order = request.beside(".order.json");
         blocking::run(move || {
-            if order.is_none() {
-                // One of an older volume in another order would be taken for this one's.
-                let _ = fs::remove_file(old_order); // there need be none
+            let mut named = Vec::new();
+            for (i, (path, text)) in order.into_iter().chain(look).enumerate() {
+                let aside = hidden.path().join(format!("text-{i}"));
+                in_file(&path, fs::write(&aside, text))?;
+                in_file(&path, File::open(&aside).and_then(|file| file.sync_all()))?;
+                named.push((aside, path));
             }
-            for (path, text) in order.into_iter().chain(look) {
-                replace(&path, &text).map_err(|source| Error::Io { path, source })?;
+            for path in &written {
+                volume.bytes += in_file(path, fs::metadata(path))?.len();
             }
-            for path in &volume.files {
-                let size = fs::metadata(path).map_err(|source| Error::Io {
-                    path: path.clone(),
-                    source,
-                })?;
-                volume.bytes += size.len();
+            named.extend(written.into_iter().zip(volume.files.iter().cloned()));
+            // What would stop it half way is looked for before.
+            for (_, to) in &named {
+                if to.is_dir() {
+                    let source = io::Error::from(io::ErrorKind::IsADirectory);
+                    return in_file(to, Err(source));
+                }
             }
+            for (from, to) in named {
+                in_file(&to, fs::rename(from, &to))?;
+            }
+            let folder = hidden.path().parent().unwrap_or(Path::new("."));
+            in_file(folder, File::open(folder).and_then(|file| file.sync_all()))?;
             Ok(volume)
         })
         .await
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
-    let parent = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    parent.unwrap_or(Path::new("."))
-}
-
-/// Where frames are until all of them are there; it goes with what is in it.
-fn hidden_folder(beside: &Path) -> Result<TempDir> {
-    let made = Builder::new().prefix(".frames-").tempdir_in(beside);
-    made.map_err(|source| Error::Io {
-        path: beside.to_owned(),
+fn in_file<T>(path: &Path, done: io::Result<T>) -> Result<T> {
+    done.map_err(|source| Error::Io {
+        path: path.to_owned(),
         source,
     })
 }
 
-/// Writes a text whole or not at all.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let mut file = Builder::new()
-        .prefix(".text-")
-        .make_in(folder_of(path), |path| File::create_new(path))?;
-    file.write_all(text.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
+/// Where files are until all of them are there, in the folder that they will be in; it goes with what is
+/// left in it.
+async fn hidden_folder(path: &Path) -> Result<Arc<TempDir>> {
+    let parent = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let folder = parent.unwrap_or(Path::new(".")).to_owned();
+    blocking::run(move || {
+        let made = Builder::new().prefix(".volume-").tempdir_in(&folder);
+        in_file(&folder, made).map(Arc::new)
+    })
+    .await
 }

@@ -1,8 +1,9 @@
 //! A file a step: layers as plates, with an afterglow.
 
-use std::mem;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+
+use tempfile::TempDir;
 
 use super::layout::{Layout, Scene};
 use super::magnitudes::Magnitudes;
@@ -10,7 +11,7 @@ use super::movement::{Movement, Plane, Pooling};
 use super::report::PicturedLayer;
 use super::request::Request;
 use super::tone::Tone;
-use super::volume::{Made, density_of};
+use super::volume::{Made, density_of, shown};
 use super::volume_file::{FogGrid, VolumeFile};
 use crate::error::Result;
 use crate::host::{Progress, Task, blocking};
@@ -85,13 +86,13 @@ impl Request<'_> {
     /// Writes a file for each step into `folder`, and gives their names in their order.
     pub(super) async fn write_frames(
         &self,
-        folder: &Path,
+        folder: &Arc<TempDir>,
         progress: &Progress,
         task: &Task,
     ) -> Result<(Vec<PathBuf>, Made)> {
         let options = self.options;
         let layout = Layout::plates(&self.shapes(), options.pool);
-        self.check_size(layout.voxels().saturating_mul(self.steps.len() as u64))?;
+        self.check_size(&layout, self.steps.len() as u64)?;
         task.expect((2 * self.layers.len() * self.steps.len()) as u64);
         let lines = self.lines(progress).await?;
         let poolings: Vec<_> = layout
@@ -145,20 +146,24 @@ impl Request<'_> {
             if next.is_empty() {
                 break;
             }
-            for frame in next {
+            for mut frame in next {
                 let step = self.steps[names.len()];
                 let mut file = stage.scene.file()?;
                 self.tell(&mut file, &scales)?;
                 self.tell_notes(&mut file, step)?;
                 file.set_number("step", i32::try_from(step).unwrap_or(i32::MAX))?;
                 file.set_number("frame", names.len() as i32 + 1)?;
-                let path = folder.join(names.len().to_string());
+                let path = folder.path().join(names.len().to_string());
                 names.push(path.clone());
                 let (stage, task) = (Arc::clone(&stage), task.clone());
+                // It stays as long as anybody writes into it.
+                let folder = Arc::clone(folder);
                 blocking::run(move || {
-                    stage.fill(&mut file, frame)?;
+                    stage.fill(&mut file, &mut frame)?;
                     task.check()?;
-                    file.write(&path)
+                    file.write(&path)?;
+                    drop(folder);
+                    Ok(())
                 })
                 .await?;
             }
@@ -218,22 +223,21 @@ struct Stage {
 }
 
 impl Stage {
-    fn fill(&self, file: &mut VolumeFile, frame: Vec<(Plane, Plane)>) -> Result<()> {
-        let mut values = Vec::new();
-        let own = self.layout.places.iter().zip(&self.tones).zip(frame);
-        for ((place, tone), (_, mut glow)) in own {
+    fn fill(&self, file: &mut VolumeFile, frame: &mut [(Plane, Plane)]) -> Result<()> {
+        for ((_, glow), tone) in frame.iter_mut().zip(&self.tones) {
             for value in glow.rise.iter_mut().chain(&mut glow.fall) {
                 *value = tone.brightness(*value);
             }
-            let (rise, fall) = (mem::take(&mut glow.rise), mem::take(&mut glow.fall));
-            let at = |[_, col, z]: [usize; 3]| (place.voxels.0 - 1 - z) * place.voxels.1 + col;
-            let density = |xyz| (self.dense * (rise[at(xyz)] + fall[at(xyz)])).min(65_504.0);
-            self.scene
-                .fill(file, FogGrid::Density, place, &mut values, density)?;
-            self.scene
-                .fill(file, FogGrid::Fall, place, &mut values, |xyz| fall[at(xyz)])?;
-            self.scene
-                .fill(file, FogGrid::Rise, place, &mut values, |xyz| rise[at(xyz)])?;
+        }
+        let mut voxels = self.scene.blank()?;
+        for grid in [FogGrid::Density, FogGrid::Fall, FogGrid::Rise] {
+            for (place, (_, glow)) in self.layout.places.iter().zip(&*frame) {
+                self.scene.paint(&mut voxels, place, |[_, col, z]| {
+                    let at = (place.voxels.0 - 1 - z) * place.voxels.1 + col;
+                    shown(grid, self.dense, glow.rise[at], glow.fall[at])
+                });
+            }
+            self.scene.fill(file, grid, &voxels)?;
         }
         self.scene.hold_bounds(file)
     }

@@ -1,6 +1,7 @@
 use super::options::{VolumePool, VolumeUp};
 use super::volume_file::{FogGrid, VolumeFile};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::host::vec_with_room;
 
 /// The longest edge that is made without being asked for, in voxels.
 const EDGE: usize = 256;
@@ -103,14 +104,20 @@ impl Layout {
 
     /// Voxels of all layers.
     pub(super) fn voxels(&self) -> u64 {
-        let of = |place: &Place| place.dims.iter().map(|&n| n as u64).product::<u64>();
-        self.places.iter().map(of).sum()
+        let own = self.places.iter().map(|place| volume(place.dims));
+        own.fold(0, u64::saturating_add)
     }
 
     /// Voxels of the box that they lie in.
     pub(super) fn box_voxels(&self) -> u64 {
-        self.dims.iter().map(|&n| n as u64).product()
+        volume(self.dims)
     }
+}
+
+/// `u64::MAX` where it is more.
+fn volume(dims: [usize; 3]) -> u64 {
+    let edges = dims.into_iter().map(|n| n as u64);
+    edges.fold(1, u64::saturating_mul)
 }
 
 /// So many rows and columns to a voxel that a layer has no edge beyond `edge` voxels.
@@ -258,27 +265,48 @@ impl Scene {
         file.hold_bounds(first, dims.map(|n| n - 1))
     }
 
-    /// Sets the voxels of one place of the layout to `value([x, y, z])`, counted from its corner.
-    pub(super) fn fill(
+    /// Voxels of the whole, all 0. Errors: `OutOfMemory`.
+    pub(super) fn blank(&self) -> Result<Vec<f32>> {
+        let len = self
+            .dims
+            .iter()
+            .try_fold(1usize, |all, &n| all.checked_mul(n));
+        let len = len.ok_or(Error::OutOfMemory)?;
+        let mut voxels = vec_with_room(len)?;
+        voxels.resize(len, 0.0);
+        Ok(voxels)
+    }
+
+    /// Sets what one place of the layout has of these voxels to `value([x, y, z])`, counted from its
+    /// corner.
+    pub(super) fn paint(
         &self,
-        file: &mut VolumeFile,
-        grid: FogGrid,
+        voxels: &mut [f32],
         place: &Place,
-        values: &mut Vec<f32>,
         value: impl Fn([usize; 3]) -> f32,
-    ) -> Result<()> {
+    ) {
+        let (_, whole) = self.turned([0; 3], self.dims);
         let (origin, dims) = self.turned(place.origin, place.dims);
-        let [across, along, upward] = dims.map(|n| n as usize);
-        values.clear();
+        let number = |three: [i32; 3]| three.map(|n| n as usize);
+        let (whole, origin, [across, along, upward]) =
+            (number(whole), number(origin), number(dims));
         for x in 0..across {
             for y in 0..along {
-                values.extend((0..upward).map(|z| match self.up {
-                    VolumeUp::Z => value([x, y, z]),
-                    VolumeUp::Y => value([x, upward - 1 - z, y]),
-                }));
+                let begin = ((origin[0] + x) * whole[1] + origin[1] + y) * whole[2] + origin[2];
+                for (z, voxel) in voxels[begin..begin + upward].iter_mut().enumerate() {
+                    *voxel = value(match self.up {
+                        VolumeUp::Z => [x, y, z],
+                        VolumeUp::Y => [x, upward - 1 - z, y],
+                    });
+                }
             }
         }
-        file.fill(grid, origin, dims, values)
+    }
+
+    /// Gives a grid its voxels.
+    pub(super) fn fill(&self, file: &mut VolumeFile, grid: FogGrid, voxels: &[f32]) -> Result<()> {
+        let (origin, dims) = self.turned([0; 3], self.dims);
+        file.fill(grid, origin, dims, voxels)
     }
 }
 

@@ -4,6 +4,21 @@ use std::path::{Path, PathBuf};
 
 use super::options::VolumeUp;
 use super::volume::Made;
+use crate::error::{Error, Result};
+
+/// A script and a scene name their files in text. Errors: `InvalidVolume`.
+pub(super) fn check_name(file: &Path) -> Result<()> {
+    let name = file.file_name().and_then(|name| name.to_str());
+    let plain = |name: &str| !name.contains(char::is_control) && !name.contains("@@@");
+    if name.is_some_and(plain) {
+        return Ok(());
+    }
+    Err(Error::InvalidVolume {
+        option: "file",
+        value: format!("{:?}", file.file_name().unwrap_or_default()),
+        expected: "a name in UTF-8, without control characters and @@@, for a script and a scene",
+    })
+}
 
 /// A script for Blender 3.4 and later: `blender --python OUT.blender.py` opens the volume, and
 /// `blender -b --python OUT.blender.py -- picture.png` renders it.
@@ -84,7 +99,6 @@ fn name(file: &Path) -> String {
 fn quoted(text: &str) -> String {
     let escaped = |c: char| match c {
         '"' | '\\' => format!("\\{c}"),
-        c if c.is_control() => format!("\\u{:04x}", c as u32),
         c => c.to_string(),
     };
     format!("\"{}\"", text.chars().map(escaped).collect::<String>())
@@ -96,4 +110,37 @@ fn asset(file: &Path) -> String {
     // One that has the mark itself is put between three.
     let mark = if name.contains('@') { "@@@" } else { "@" };
     format!("{mark}./{name}{mark}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_any_letters_are_quoted_as_each_language_has_it() {
+        let made = Made {
+            layers: Vec::new(),
+            lines: Vec::new(),
+            voxels: [4, 2, 1],
+            dense: 1.5,
+        };
+        let file = Path::new("a/it's \"@EDGES@\" \\ü.vdb");
+        let script = blender(&[file.to_owned()], 2.0, &made, VolumeUp::Y);
+        assert!(
+            script.contains(r#"FIRST = "it's \"@EDGES@\" \\ü.vdb""#),
+            "{script}"
+        );
+        assert!(script.contains("(2, 0.5, 1)"), "{script}");
+        let scene = usd(&[file.to_owned()], 2.0, made.voxels, VolumeUp::Z);
+        assert!(
+            scene.contains(r#"asset filePath = @@@./it's "@EDGES@" \ü.vdb@@@"#),
+            "{scene}"
+        );
+        let frames = ["a.0001.vdb", "a.0002.vdb"].map(PathBuf::from);
+        let scene = usd(&frames, 2.0, made.voxels, VolumeUp::Z);
+        assert!(scene.contains("1: @./a.0001.vdb@,") && scene.contains("2: @./a.0002.vdb@"));
+        check_name(file).unwrap();
+        assert!(check_name(Path::new("a\nb.vdb")).is_err());
+        assert!(check_name(Path::new("a@@@b.vdb")).is_err());
+    }
 }

@@ -4,17 +4,27 @@
 /// mantissa: a quantile is right to within 2^-11 of itself, and depends on no order.
 #[derive(Clone)]
 pub(super) struct Magnitudes {
-    counts: Vec<u64>,
+    /// By the exponent; most layers have few.
+    pages: Vec<Option<Box<Page>>>,
     zeros: u64,
 }
 
+/// Counts by the bits of the mantissa.
+type Page = [u64; 1 << MANTISSA];
+
+/// Bits of the mantissa that are looked at.
+const MANTISSA: u32 = 11;
+
 /// Bits of a pattern that are not looked at.
-const SHIFT: u32 = 12;
+const SHIFT: u32 = f32::MANTISSA_DIGITS - 1 - MANTISSA;
+
+/// How many exponents there are, that of infinity left out.
+const EXPONENTS: usize = 255;
 
 impl Magnitudes {
     pub(super) fn new() -> Self {
         Magnitudes {
-            counts: vec![0; (f32::INFINITY.to_bits() >> SHIFT) as usize + 1],
+            pages: vec![None; EXPONENTS],
             zeros: 0,
         }
     }
@@ -25,40 +35,56 @@ impl Magnitudes {
             if magnitude == 0.0 {
                 self.zeros += 1;
             } else {
-                self.counts[(magnitude.to_bits() >> SHIFT) as usize] += 1;
+                let bin = (magnitude.to_bits() >> SHIFT) as usize;
+                let page = &mut self.pages[bin >> MANTISSA];
+                let page = page.get_or_insert_with(|| Box::new([0; 1 << MANTISSA]));
+                page[bin & ((1 << MANTISSA) - 1)] += 1;
             }
         }
     }
 
     pub(super) fn merge(&mut self, other: &Magnitudes) {
-        for (own, other) in self.counts.iter_mut().zip(&other.counts) {
-            *own += other;
+        for (own, other) in self.pages.iter_mut().zip(&other.pages) {
+            let Some(other) = other else { continue };
+            let own = own.get_or_insert_with(|| Box::new([0; 1 << MANTISSA]));
+            for (own, other) in own.iter_mut().zip(other.iter()) {
+                *own += other;
+            }
         }
         self.zeros += other.zeros;
     }
 
     /// The `share` quantile of those that are not 0; `None` where there are none.
     pub(super) fn quantile(&self, share: f64) -> Option<f32> {
-        let all: u64 = self.counts.iter().sum();
+        let all: u64 = self.counts().map(|(_, count)| count).sum();
         let rank = ((share * all as f64).ceil() as u64).clamp(1, all.max(1));
         let mut below = 0;
-        for (bin, count) in self.counts.iter().enumerate() {
+        for (bin, count) in self.counts() {
             below += count;
-            if below >= rank && *count > 0 {
+            if below >= rank {
                 return Some(middle(bin));
             }
         }
         None
     }
 
+    /// The bins that something was counted in, ascending.
+    fn counts(&self) -> impl Iterator<Item = (usize, u64)> {
+        let pages = self.pages.iter().enumerate();
+        let pages = pages.filter_map(|(i, page)| Some((i, page.as_ref()?)));
+        pages.flat_map(|(i, page)| {
+            let own = page.iter().enumerate();
+            let own = own.filter(|(_, count)| **count > 0);
+            own.map(move |(slot, count)| (i << MANTISSA | slot, *count))
+        })
+    }
+
     /// The mean of what `tone` makes of them, those that are 0 counted as 0.
     pub(super) fn mean(&self, tone: impl Fn(f32) -> f32) -> f64 {
         let (mut sum, mut all) = (0.0, self.zeros);
-        for (bin, &count) in self.counts.iter().enumerate() {
-            if count > 0 {
-                sum += count as f64 * f64::from(tone(middle(bin)));
-                all += count;
-            }
+        for (bin, count) in self.counts() {
+            sum += count as f64 * f64::from(tone(middle(bin)));
+            all += count;
         }
         sum / all.max(1) as f64
     }

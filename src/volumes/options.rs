@@ -19,7 +19,7 @@ pub enum VolumeScale {
     Layer,
     /// That of all layers together.
     Model,
-    /// This one, in the units of the weights (a share of them for [`VolumeValue::Activity`]).
+    /// This one, finite and above 0, in the units of the weights (a share of them for [`VolumeValue::Activity`]).
     Fixed(f32),
 }
 
@@ -38,7 +38,8 @@ pub enum VolumeOrder {
 /// falls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum VolumePool {
-    /// As few as leave no edge of the volume longer than 256 voxels.
+    /// As few as leave no edge of a volume longer than 256 voxels, unless a time scale or thousands of
+    /// layers make it so; in frames no edge of a layer.
     #[default]
     Auto,
     /// So many rows, columns and steps, each at least 1.

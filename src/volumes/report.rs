@@ -32,6 +32,7 @@ pub struct PicturedLayer {
     pub pool: (usize, usize, usize),
     /// The movement that is shown as 1.
     pub scale: f32,
-    /// How often a weight went to or from NaN or an infinity: that is not shown.
+    /// How many movements are not shown, since they are from or to NaN or an infinity: of each step that
+    /// is shown, by the layer's weights.
     pub left_out: u64,
 }

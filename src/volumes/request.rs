@@ -7,6 +7,7 @@ use rayon::ThreadPool;
 use serde_json::json;
 
 use super::layer::VolumeLayer;
+use super::layout::Layout;
 use super::lines::{Lines, lines_of};
 use super::movement::{Movement, Pooling};
 use super::options::{Options, VolumeOrder, VolumeScale, VolumeValue};
@@ -111,16 +112,19 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// Only a scale that was given can be so large.
+    /// No movement is bright enough to be shown.
     pub(super) fn too_faint(&self) -> Error {
-        let value = match self.options.scale {
-            VolumeScale::Fixed(scale) => scale.to_string(),
-            other => format!("{other:?}"),
-        };
-        Error::InvalidVolume {
-            option: "scale",
-            value,
-            expected: "a smaller one: no movement reaches a fiftieth of it, after gamma",
+        match self.options.scale {
+            VolumeScale::Fixed(scale) => Error::InvalidVolume {
+                option: "scale",
+                value: scale.to_string(),
+                expected: "a smaller one: no movement reaches a fiftieth of it, after gamma",
+            },
+            _ => Error::InvalidVolume {
+                option: "gamma",
+                value: self.options.gamma.to_string(),
+                expected: "a smaller one: it makes all movements darker than a fiftieth",
+            },
         }
     }
 
@@ -128,9 +132,19 @@ impl<'a> Request<'a> {
         self.layers.iter().map(|layer| layer.shape).collect()
     }
 
-    /// A volume of so many voxels, each a 16-bit float in three grids. Errors: `VolumeTooLarge`.
-    pub(super) fn check_size(&self, voxels: u64) -> Result<()> {
+    /// So many files of a layout, each voxel of a layer a 16-bit float in three grids. Errors:
+    /// `VolumeTooLarge`, `InvalidVolume`.
+    pub(super) fn check_size(&self, layout: &Layout, files: u64) -> Result<()> {
         const VOXEL_BYTES: u64 = 3 * 2;
+        const LONGEST: usize = 1 << 24;
+        if let Some(edge) = layout.dims.into_iter().find(|&edge| edge > LONGEST) {
+            return Err(Error::InvalidVolume {
+                option: "an edge of",
+                value: format!("{edge} voxels"),
+                expected: "less than 2^24: pool more, or make steps less high",
+            });
+        }
+        let voxels = layout.voxels().saturating_mul(files);
         let (bytes, limit) = (voxels.saturating_mul(VOXEL_BYTES), self.options.limit_bytes);
         if bytes > limit {
             return Err(Error::VolumeTooLarge { bytes, limit });

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tempfile::TempDir;
+
 use super::layout::{Layout, Place, Scene, TimeAxis};
 use super::lines::Lines;
 use super::magnitudes::Magnitudes;
@@ -12,7 +14,7 @@ use super::request::Request;
 use super::tone::Tone;
 use super::volume_file::{FogGrid, VolumeFile};
 use crate::error::{Error, Result};
-use crate::host::{Task, blocking, vec_with_room};
+use crate::host::{Progress, Task, blocking, vec_with_room};
 
 /// Mean optical depth along the shortest edge: seen without a material, and seen through.
 pub(super) const DEPTH: f64 = 1.5;
@@ -65,7 +67,7 @@ impl Block {
         let own = voxel * self.plane..(voxel + 1) * self.plane;
         for (to, from) in [(&mut self.rise, &plane.rise), (&mut self.fall, &plane.fall)] {
             for (sum, value) in to[own.clone()].iter_mut().zip(from) {
-                *sum += value / count;
+                *sum = (*sum + value / count).min(f32::MAX);
             }
         }
         self.left_out += plane.left_out;
@@ -101,13 +103,13 @@ pub(super) struct Made {
 }
 
 impl Request<'_> {
-    /// Writes one file for all steps.
+    /// Writes one file for all steps into `folder`, and gives its name.
     pub(super) async fn write_volume(
         &self,
-        path: PathBuf,
-        progress: &crate::host::Progress,
+        folder: &Arc<TempDir>,
+        progress: &Progress,
         task: &Task,
-    ) -> Result<Made> {
+    ) -> Result<(Vec<PathBuf>, Made)> {
         let options = self.options;
         let (layout, axis) = Layout::side_by_side(
             &self.shapes(),
@@ -115,7 +117,7 @@ impl Request<'_> {
             options.pool,
             options.time_scale,
         );
-        self.check_size(layout.voxels())?;
+        self.check_size(&layout, 1)?;
         task.expect((self.layers.len() * self.steps.len()) as u64);
         let lines = self.lines(progress).await?;
         let mut blocks = Vec::new();
@@ -152,6 +154,9 @@ impl Request<'_> {
         file.set_float("voxels_per_step", per_step)?;
         self.tell_notes(&mut file, self.steps.last().copied().unwrap_or(0))?;
         let (voxels, task) = (layout.dims, task.clone());
+        // The folder stays as long as anybody writes into it.
+        let (folder, path) = (Arc::clone(folder), folder.path().join("volume"));
+        let name = path.clone();
         let dense = blocking::run(move || {
             let sum: f64 = blocks.iter().map(Block::sum).sum();
             let mean = sum * axis.voxels_per_step as f64 / layout.box_voxels() as f64;
@@ -161,16 +166,18 @@ impl Request<'_> {
             fill(&mut file, &layout, &scene, axis, (&blocks, dense))?;
             task.check()?;
             file.write(&path)?;
+            drop(folder);
             Ok(Some(dense))
         })
         .await?;
         let dense = dense.ok_or_else(|| self.too_faint())?;
-        Ok(Made {
+        let made = Made {
             layers,
             lines,
             voxels,
             dense,
-        })
+        };
+        Ok((vec![name], made))
     }
 
     async fn block(
@@ -212,20 +219,25 @@ fn fill(
     axis: TimeAxis,
     (blocks, dense): (&[Block], f32),
 ) -> Result<()> {
-    let mut values = Vec::new();
-    for (place, block) in layout.places.iter().zip(blocks) {
-        let at = |[row, col, z]: [usize; 3]| {
-            z / axis.voxels_per_step * block.plane + row * place.voxels.1 + col
-        };
-        scene.fill(file, FogGrid::Density, place, &mut values, |xyz| {
-            (dense * (block.rise[at(xyz)] + block.fall[at(xyz)])).min(DENSEST as f32)
-        })?;
-        scene.fill(file, FogGrid::Fall, place, &mut values, |xyz| {
-            block.fall[at(xyz)]
-        })?;
-        scene.fill(file, FogGrid::Rise, place, &mut values, |xyz| {
-            block.rise[at(xyz)]
-        })?;
+    let mut voxels = scene.blank()?;
+    for grid in [FogGrid::Density, FogGrid::Fall, FogGrid::Rise] {
+        // What one grid sets the next one sets anew.
+        for (place, block) in layout.places.iter().zip(blocks) {
+            scene.paint(&mut voxels, place, |[row, col, z]| {
+                let at = z / axis.voxels_per_step * block.plane + row * place.voxels.1 + col;
+                shown(grid, dense, block.rise[at], block.fall[at])
+            });
+        }
+        scene.fill(file, grid, &voxels)?;
     }
     Ok(())
+}
+
+/// What a grid shows of a voxel.
+pub(super) fn shown(grid: FogGrid, dense: f32, rise: f32, fall: f32) -> f32 {
+    match grid {
+        FogGrid::Density => (dense * (rise + fall)).min(DENSEST as f32),
+        FogGrid::Fall => fall,
+        FogGrid::Rise => rise,
+    }
 }

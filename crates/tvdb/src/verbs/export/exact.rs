@@ -13,6 +13,7 @@ use crate::files::target::refuse_store;
 use crate::screen::numbers::{bytes, counted};
 use crate::screen::output;
 use crate::screen::progress::Progress;
+use crate::verbs::activity::no_weights;
 
 const HINT: &str = "name a folder of its own: -o volumes";
 
@@ -33,13 +34,17 @@ pub(super) async fn run(
     times: &RangeInclusive<usize>,
     json: bool,
 ) -> Result<()> {
+    let has_some = |layer: &LayerInfo| layer.matrix.is_some() && layer.oldest <= *times.end();
+    if !layers.iter().any(has_some) {
+        return Err(no_weights());
+    }
     prepare(&options.out)?;
     let progress = Progress::new(layers.len() as u64);
     let mut written = Vec::new();
     let mut left_out = Vec::new();
     for layer in layers {
         // A layer that came after these steps has nothing in them.
-        if layer.matrix.is_none() || layer.oldest > *times.end() {
+        if !has_some(layer) {
             left_out.push(layer.name.as_str());
             continue;
         }

@@ -18,7 +18,8 @@ use crate::args::times::Times;
 /// A volume has three fog volumes: rise and fall, how far
 /// weights went up and down, and density, both together, which
 /// every viewer shows. Rows lie along x, columns along y, time
-/// is upward; several layers lie side by side.
+/// is upward; several layers lie side by side. Movements begin
+/// from the state as of --from, or else the oldest.
 /// With --exact each layer becomes a file that `tvdb import`
 /// makes the same layer of, bit for bit: x is the row, y the
 /// column, z the step. At z = 0 is the state as of the first

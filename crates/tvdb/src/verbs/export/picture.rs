@@ -55,7 +55,7 @@ pub(super) struct Options {
     order: Order,
 
     /// Rows x columns x steps to a voxel; auto: no edge is
-    /// over 256 voxels
+    /// over 256 voxels, with --frames none of a layer
     #[arg(long, value_name = "auto|RxCxT", default_value = "auto")]
     pool: Pool,
 

@@ -60,11 +60,11 @@ struct Incoming {
 
 /// How many weights a grid may have that is no layer of ours: so many, or so many for each voxel. One
 /// far voxel, be it a slip or damage, would make a matrix of any size.
-const MOST_WEIGHTS: u64 = 1 << 24;
-const MOST_PER_VOXEL: u64 = 4096;
+const MOST_WEIGHTS: u64 = 1 << 25;
+const MOST_PER_VOXEL: u64 = 16;
 
 /// The same for layers of ours, which say their shape.
-const MOST_STATED_WEIGHTS: u64 = 1 << 32;
+const MOST_STATED_WEIGHTS: u64 = 1 << 27;
 
 /// Reads the files, and records what is in them.
 ///
@@ -120,7 +120,9 @@ async fn read(file: &Path, options: &Options) -> Result<Incoming> {
     let folder = recording::folder_of(&options.store);
     let mut spool = reading::spool(&checked, options.grid.as_deref(), folder).await?;
     let found = spool.header()?;
-    let mut layer = found.map_err(|why| anyhow!("{why}"))?;
+    // Names in a file are anybody's: what comes from the process is put on the screen.
+    let plain = |why: String| why.replace(char::is_control, "?");
+    let mut layer = found.map_err(|why| anyhow!("{}", plain(why)))?;
     ensure!(
         layer.shape == checked.shape() && layer.steps <= checked.most_steps(),
         "{}: what was read is not what was found in it before",
@@ -174,7 +176,7 @@ fn check_weights(checked: &VdbGrid) -> Result<()> {
     let error = anyhow!(
         "{}: grid '{}' reaches to row {}, column {} with {}: a matrix of that size is not made of it",
         checked.path().display(),
-        checked.name(),
+        checked.name().escape_debug(),
         rows - 1,
         cols - 1,
         counted(checked.voxels(), "voxel")

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use bytes::Bytes;
 use tempfile::{Builder, TempPath};
-use temporal_vdb::{Delta, Durability, Error, StoreOptions, TemporalStore, Tensor, Threshold};
+use temporal_vdb::{
+    Delta, Durability, Error, Retention, StoreOptions, TemporalStore, Tensor, Threshold,
+};
 
 use super::Incoming;
 use super::exchange::Header;
@@ -33,11 +35,31 @@ pub(super) async fn record(
     }
     let store = TemporalStore::open(path, options).await?;
     check_fit(&store, path, &incoming).await?;
-    let latest = store.steps().await?.last().map(|step| step.step);
+    let Some(latest) = store.steps().await?.last().map(|step| step.step) else {
+        // There is no step to go back to if anything fails.
+        let error = anyhow!("{} is a store without a step", path.display());
+        return Err(with_hint(error, "move it away: import makes a new one"));
+    };
+    if store.retention().await? != Retention::KeepAll {
+        // Steps that it drops meanwhile could not be brought back.
+        let error = anyhow!("{} has a policy that drops steps", path.display());
+        let hint = "import into a store of its own, or set the policy to all first";
+        return Err(with_hint(error, hint));
+    }
     let undo = Undo::new(&store, latest);
-    append(&store, incoming, progress).await?;
-    store.settle().await?;
+    let appended = append(&store, incoming, progress).await;
     undo.not_needed();
+    if let Err(error) = appended {
+        let undone = store.rollback(latest).await;
+        return match undone {
+            Ok(_) => Err(error),
+            Err(other) => Err(error.context(format!(
+                "steps after {latest} stay in {}: taking them back failed: {other}",
+                path.display()
+            ))),
+        };
+    }
+    store.settle().await?;
     Ok(store.stats().await?.file_bytes())
 }
 
@@ -260,8 +282,11 @@ struct Undo<'a> {
 }
 
 impl<'a> Undo<'a> {
-    fn new(store: &'a TemporalStore, latest: Option<usize>) -> Self {
-        Undo { store, latest }
+    fn new(store: &'a TemporalStore, latest: usize) -> Self {
+        Undo {
+            store,
+            latest: Some(latest),
+        }
     }
 
     fn not_needed(mut self) {

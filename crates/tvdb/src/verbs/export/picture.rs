@@ -154,7 +154,7 @@ impl FromStr for Pool {
     }
 }
 
-const HINT: &str = "name the volume to write: -o volume.vdb";
+const HINT: &str = "name the volume to write: -o volume.vdb; a folder goes with --exact";
 
 /// Writes a volume, or one for each step, of the layers that are matrices.
 pub(super) async fn run(

@@ -137,6 +137,9 @@ fn a_reader_outlives_the_writers() {
 /// can be, one whose writer was killed (its log is read, too, or there is an error: never an older
 /// state), and one that was closed. The writer is always another process: in one process SQLite
 /// shares what it knows of a file, and with it that nothing can be written.
+///
+/// Once in some dozens of runs a reader was told "attempt to write a readonly database" while the recorder
+/// lived: it had looked at the log's index while that was being changed, and could not mend it.
 #[test]
 fn stores_on_read_only_media_can_be_read() {
     let folder = scratch();

@@ -214,7 +214,7 @@ pub(super) fn open_for_reading(path: &Path) -> Result<(Connection, bool)> {
         check_format(&connection, path)?;
         Ok((connection, immutable))
     };
-    open(false).or_else(|error| {
+    despite_writers(|| open(false)).or_else(|error| {
         let log = std::fs::metadata(beside(path, "-wal")).map_or(0, |log| log.len());
         // Where SQLite cannot make the files that it shares between processes, the file alone will
         // do, unless a log lies beside it: without that it is not the newest state.
@@ -224,6 +224,23 @@ pub(super) fn open_for_reading(path: &Path) -> Result<(Connection, bool)> {
             Err(error)
         }
     })
+}
+
+/// Reads again where SQLite says that something could not be written. Whoever may not write what processes
+/// share, and looks at it just while a writer changes it, is told that it has to be recovered, and a moment
+/// later it need not be.
+pub(super) fn despite_writers<T>(mut read: impl FnMut() -> Result<T>) -> Result<T> {
+    const ATTEMPTS: usize = 50;
+    const PAUSE: Duration = Duration::from_millis(2);
+    for _ in 1..ATTEMPTS {
+        match read() {
+            Err(error) if sqlite_code(&error) == Some(ErrorCode::ReadOnly) => {
+                std::thread::sleep(PAUSE);
+            }
+            done => return done,
+        }
+    }
+    read()
 }
 
 fn cannot_share(error: &Error) -> bool {

@@ -3,6 +3,7 @@ use std::sync::MutexGuard;
 
 use rusqlite::Connection;
 
+use super::connection::despite_writers;
 use super::connections::Connections;
 use super::session::Session;
 use crate::error::Result;
@@ -19,9 +20,7 @@ pub(super) struct SqliteView<'d> {
 impl<'d> SqliteView<'d> {
     pub(super) fn begin(connections: &'d Connections) -> Result<Self> {
         let connection = connections.reader()?;
-        connection
-            .execute_batch("BEGIN")
-            .map_err(connections.failed())?;
+        despite_writers(|| begin_reading(&connection).map_err(connections.failed()))?;
         Ok(SqliteView {
             connections,
             connection: Some(connection),
@@ -43,6 +42,17 @@ impl Drop for SqliteView<'_> {
             self.connections.give_back(connection);
         }
     }
+}
+
+/// Begins a transaction, and the snapshot that it reads: SQLite would take that at its first read.
+fn begin_reading(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("BEGIN")?;
+    let mut any = connection.prepare_cached("SELECT 1 FROM sqlite_schema LIMIT 1")?;
+    let begun = any.query_row([], |_| Ok(()));
+    if begun.is_err() {
+        let _ = connection.execute_batch("ROLLBACK"); // what was said before is what counts
+    }
+    begun
 }
 
 /// A transaction that writes, on the one connection that can.
